@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Dynamic memmap: struct pages that exist only while somebody needs them.
+ *
+ * The calls that the rest of the kernel makes. Each is a static-key no-op while
+ * the feature is off and an empty inline when it is not built.
+ * See Documentation/mm/dynmemmap.rst.
+ */
+#ifndef _LINUX_DYNMEMMAP_H
+#define _LINUX_DYNMEMMAP_H
+
+#include <linux/cleanup.h>
+#include <linux/dynmemmap_pfn.h>
+#include <linux/types.h>
+
+struct page;
+struct pt_regs;
+struct zone;
+
+#ifdef CONFIG_DYNAMIC_MEMMAP
+
+/*
+ * Free blocks below this order merge without a question. From it on the buddy is
+ * in another area: ask dynmemmap_pfn_in_pool() before looking at its struct page.
+ * MAX_PAGE_ORDER while the feature is off; constant after boot. A variable and
+ * not a static key, because comparing with it costs as much as with a constant.
+ */
+extern unsigned int dynmemmap_merge_order;
+
+void __dynmemmap_alloc_prepare(struct zone *zone, unsigned int order);
+
+/**
+ * dynmemmap_alloc_prepare() - have a whole free area in the buddy allocator
+ * @zone: the zone about to be allocated from
+ * @order: order of the allocation
+ *
+ * Keeps the free lists stocked, so that an allocation finds a whole free block
+ * to claim and does not break up the blocks of another migratetype while the
+ * pool is full of memory.
+ *
+ * Context: any but NMI; takes zone->lock, so it must not be held.
+ */
+static inline void dynmemmap_alloc_prepare(struct zone *zone, unsigned int order)
+{
+	if (dynmemmap_enabled())
+		__dynmemmap_alloc_prepare(zone, order);
+}
+
+bool __dynmemmap_lend(struct zone *zone, unsigned int order);
+
+/**
+ * dynmemmap_lend() - give pool memory to the buddy allocator
+ * @zone: the zone whose free lists could not serve an allocation
+ * @order: order of that allocation
+ *
+ * Context: any but NMI; takes zone->lock, so it must not be held.
+ * Return: true if memory was lent and the allocation is worth another try.
+ */
+static inline bool dynmemmap_lend(struct zone *zone, unsigned int order)
+{
+	return dynmemmap_enabled() && __dynmemmap_lend(zone, order);
+}
+
+bool __dynmemmap_can_lend(struct zone *zone, unsigned int order);
+
+/**
+ * dynmemmap_can_lend() - could the pool serve an allocation?
+ * @zone: the zone whose free lists have no block of @order
+ * @order: order of the allocation
+ *
+ * Context: any, takes no lock; the answer is a snapshot.
+ * Return: true if dynmemmap_lend() would find an area.
+ */
+static inline bool dynmemmap_can_lend(struct zone *zone, unsigned int order)
+{
+	return dynmemmap_enabled() && __dynmemmap_can_lend(zone, order);
+}
+
+void __dynmemmap_free_notify(struct zone *zone);
+
+/**
+ * dynmemmap_free_notify() - a block was added to the free lists
+ * @zone: its zone
+ * @order: its order
+ *
+ * Context: zone->lock held, interrupts off.
+ */
+static inline void dynmemmap_free_notify(struct zone *zone, unsigned int order)
+{
+	if (dynmemmap_enabled() && unlikely(order >= 9))
+		__dynmemmap_free_notify(zone);
+}
+
+struct zone *__dynmemmap_pool_zone(unsigned long pfn);
+
+/**
+ * dynmemmap_pool_zone() - the zone whose pool holds a page frame
+ * @pfn:	any page frame number
+ *
+ * For code that asks which zone or node free memory belongs to, and finds no
+ * struct page to ask.
+ *
+ * Context: any, takes no lock; see dynmemmap_pfn_in_pool().
+ * Return: the zone, or NULL where dynmemmap_pfn_in_pool() is false.
+ */
+static inline struct zone *dynmemmap_pool_zone(unsigned long pfn)
+{
+	return dynmemmap_enabled() ? __dynmemmap_pool_zone(pfn) : NULL;
+}
+
+unsigned long __dynmemmap_pool_blocks(struct zone *zone, unsigned int order);
+
+/**
+ * dynmemmap_pool_blocks() - free blocks that the free lists do not show
+ * @zone:	the zone
+ * @order:	order of the blocks
+ *
+ * Context: any, takes no lock; the answer is a snapshot.
+ * Return: blocks of exactly @order in the pool of @zone.
+ */
+static inline unsigned long dynmemmap_pool_blocks(struct zone *zone, unsigned int order)
+{
+	return dynmemmap_enabled() ? __dynmemmap_pool_blocks(zone, order) : 0;
+}
+
+void __dynmemmap_range_get(unsigned long start_pfn, unsigned long end_pfn);
+void __dynmemmap_range_put(void);
+
+/**
+ * dynmemmap_range_get() - have struct pages for a range of page frames
+ * @start_pfn: first page frame
+ * @end_pfn: one past the last
+ *
+ * Lends every pool area that the range touches, and keeps areas from being
+ * taken back until dynmemmap_range_put(). For code that works on page frames
+ * that it did not allocate: isolation, offlining, memory failure.
+ *
+ * Context: process context, may sleep. Gets nest.
+ * Return: true, for DEFINE_CLASS() to remember whether there is a put to do.
+ */
+static inline bool dynmemmap_range_get(unsigned long start_pfn, unsigned long end_pfn)
+{
+	if (!dynmemmap_enabled())
+		return false;
+	__dynmemmap_range_get(start_pfn, end_pfn);
+	return true;
+}
+
+/**
+ * dynmemmap_range_put() - end what dynmemmap_range_get() began
+ * @held: what it returned
+ *
+ * Context: process context, may sleep.
+ */
+static inline void dynmemmap_range_put(bool held)
+{
+	if (held)
+		__dynmemmap_range_put();
+}
+
+/* Boot, in the order in which the calls are made. */
+struct page *dynmemmap_boot_section(unsigned long section_nr, int nid);
+void dynmemmap_boot_map(void);
+bool dynmemmap_boot_skip(unsigned long pfn);
+void dynmemmap_boot_map_late(void);
+bool dynmemmap_boot_free(unsigned long pfn, unsigned int order);
+
+bool dynmemmap_section_remove(unsigned long pfn);
+
+bool dynmemmap_repair(unsigned long address, bool write, bool present,
+		      unsigned long ip);
+
+#else /* !CONFIG_DYNAMIC_MEMMAP */
+
+#define dynmemmap_merge_order MAX_PAGE_ORDER
+
+static inline void dynmemmap_alloc_prepare(struct zone *zone, unsigned int order) { }
+
+static inline bool dynmemmap_lend(struct zone *zone, unsigned int order) { return false; }
+
+static inline bool dynmemmap_can_lend(struct zone *zone, unsigned int order) { return false; }
+
+static inline void dynmemmap_free_notify(struct zone *zone, unsigned int order) { }
+
+static inline struct zone *dynmemmap_pool_zone(unsigned long pfn) { return NULL; }
+
+static inline unsigned long dynmemmap_pool_blocks(struct zone *zone, unsigned int order)
+{
+	return 0;
+}
+
+static inline bool dynmemmap_range_get(unsigned long start_pfn, unsigned long end_pfn)
+{
+	return false;
+}
+
+static inline void dynmemmap_range_put(bool held) { }
+
+static inline struct page *dynmemmap_boot_section(unsigned long section_nr, int nid)
+{
+	return NULL;
+}
+
+static inline void dynmemmap_boot_map(void) { }
+
+static inline bool dynmemmap_boot_skip(unsigned long pfn) { return false; }
+
+static inline void dynmemmap_boot_map_late(void) { }
+
+static inline bool dynmemmap_boot_free(unsigned long pfn, unsigned int order)
+{
+	return false;
+}
+
+static inline bool dynmemmap_section_remove(unsigned long pfn) { return false; }
+
+static inline bool dynmemmap_repair(unsigned long address, bool write, bool present,
+				    unsigned long ip)
+{
+	return false;
+}
+
+#endif /* CONFIG_DYNAMIC_MEMMAP */
+
+/*
+ * CLASS(dynmemmap_range, name)(start_pfn, end_pfn): the range has struct pages
+ * until the end of the block.
+ */
+DEFINE_CLASS(dynmemmap_range, bool, dynmemmap_range_put(_T),
+	     dynmemmap_range_get(start_pfn, end_pfn),
+	     unsigned long start_pfn, unsigned long end_pfn)
+
+#endif /* _LINUX_DYNMEMMAP_H */

@@ -1,0 +1,470 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Boot: lay out area pages and page tables, populate the areas that hold
+ * something, hand the others from memblock to the pool.
+ *
+ * In the order of calls: dynmemmap_boot_section() for every section,
+ * dynmemmap_boot_map() when all are known, dynmemmap_boot_skip() while struct
+ * pages are initialised, dynmemmap_boot_map_late() before memblock hands over,
+ * dynmemmap_boot_free() for what it hands over, dynmemmap_init().
+ */
+#define pr_fmt(fmt) "dynmemmap: " fmt
+
+#include <linux/init.h>
+#include <linux/memblock.h>
+#include <linux/page-isolation.h>
+#include <linux/suspend.h>
+#include <asm/dma.h>
+
+#include "core.h"
+#include "../internal.h"
+#include "../mm_init.h"
+#include "../page_alloc.h"
+
+/* Frames over what boot itself needs, for the first areas that are lent. */
+#define BOOT_SPARE_NR_FRAMES	(2 * DYNMEMMAP_RESERVE_MIN_FRAMES)
+
+DEFINE_STATIC_KEY_FALSE(dynmemmap_key);
+EXPORT_SYMBOL_GPL(dynmemmap_key);
+
+unsigned int dynmemmap_merge_order __ro_after_init = MAX_PAGE_ORDER;
+
+struct dynmemmap_node *dynmemmap_nodes[MAX_NUMNODES] __ro_after_init;
+/* The worker may run. */
+bool dynmemmap_ready __read_mostly;
+
+/* A block of memblock memory that frames are cut from, until it is a donor. */
+struct boot_chunk {
+	struct boot_chunk *next;
+	struct dynmemmap_donor donor;
+	unsigned long pfn;
+	unsigned long nr_frames;
+	unsigned long nr_used;
+	int nid;
+};
+
+static struct boot_chunk *boot_chunks;
+
+static void __init set_enabled(bool on)
+{
+	dynmemmap_merge_order = on ? DYNMEMMAP_AREA_ORDER : MAX_PAGE_ORDER;
+	if (on)
+		static_branch_enable(&dynmemmap_key);
+	else
+		static_branch_disable(&dynmemmap_key);
+}
+
+static int __init dynamic_memmap_param(char *value)
+{
+	if (value && !strcmp(value, "on"))
+		set_enabled(true);
+	else if (value && !strcmp(value, "off"))
+		set_enabled(false);
+	else
+		pr_err("dynamic_memmap=%s is neither 'on' nor 'off': it stays off\n",
+		       value ?: "");
+	return 0;
+}
+early_param("dynamic_memmap", dynamic_memmap_param);
+
+static void *__init boot_alloc(size_t size, int nid)
+{
+	return memblock_alloc_try_nid(size, PAGE_SIZE, __pa(MAX_DMA_ADDRESS),
+				      MEMBLOCK_ALLOC_ACCESSIBLE, nid);
+}
+
+static struct dynmemmap_node *__init boot_node(int nid)
+{
+	struct dynmemmap_node *node = dynmemmap_nodes[nid];
+	unsigned int zid;
+
+	if (node)
+		return node;
+	node = boot_alloc(sizeof(*node), nid);
+	if (!node)
+		panic("dynmemmap: no memory for node %d\n", nid);
+
+	raw_spin_lock_init(&node->lock);
+	dynmemmap_stock_init(&node->stock);
+	for (zid = 0; zid < MAX_NR_ZONES; zid++)
+		dynmemmap_pool_init(&node->pools[zid]);
+	INIT_DELAYED_WORK(&node->work, dynmemmap_worker);
+	INIT_WORK(&node->refill_work, dynmemmap_stock_refill);
+	node->nr_reserve = DYNMEMMAP_RESERVE_MIN_FRAMES;
+	init_irq_work(&node->kick_work, dynmemmap_kick);
+	node->nid = nid;
+	dynmemmap_nodes[nid] = node;
+	return node;
+}
+
+/**
+ * dynmemmap_boot_table() - a zeroed page for a page table of the vmemmap
+ * @nid:	node to take it from
+ *
+ * Context: boot, before the buddy allocator.
+ * Return: the page, or NULL.
+ */
+void *__init dynmemmap_boot_table(int nid)
+{
+	boot_node(nid)->nr_tables++;
+	return boot_alloc(PAGE_SIZE, nid);
+}
+
+/**
+ * dynmemmap_boot_section() - manage a section
+ * @section_nr:	a section that is present at boot
+ * @nid:	its node
+ *
+ * Makes area pages, and page tables with nothing in them.
+ *
+ * Context: boot, from sparse_init().
+ * Return: where the struct pages of the section will be, or NULL if the feature
+ * is off and the caller has to allocate them.
+ */
+struct page *__init dynmemmap_boot_section(unsigned long section_nr, int nid)
+{
+	struct mem_section *ms = __nr_to_section(section_nr);
+	struct dynmemmap_node *node;
+	unsigned int i;
+
+	if (!dynmemmap_enabled())
+		return NULL;
+
+	BUILD_BUG_ON(pageblock_order != DYNMEMMAP_AREA_ORDER);
+	BUILD_BUG_ON(DYNMEMMAP_SECTION_NR_AREAS * sizeof(struct dynmemmap_area) != PAGE_SIZE);
+	BUILD_BUG_ON(DYNMEMMAP_AREA_NR_PAGES * sizeof(struct page) !=
+		     DYNMEMMAP_AREA_NR_FRAMES * PAGE_SIZE);
+
+	node = boot_node(nid);
+	ms->areas = dynmemmap_boot_table(nid);
+	if (!ms->areas || dynmemmap_vmemmap_tables(section_nr, nid))
+		panic("dynmemmap: no memory for section %lu\n", section_nr);
+	for (i = 0; i < DYNMEMMAP_SECTION_NR_AREAS; i++)
+		dynmemmap_area_init(&ms->areas[i],
+				    section_nr * DYNMEMMAP_SECTION_NR_AREAS + i, nid);
+	atomic_long_add(DYNMEMMAP_SECTION_NR_AREAS, &node->nr_areas[DYNMEMMAP_IDLE]);
+	return pfn_to_page(section_nr_to_pfn(section_nr));
+}
+
+/* The managed area after @area, or the first of all if that is NULL. */
+static struct dynmemmap_area *__init boot_next_area(const struct dynmemmap_area *area)
+{
+	unsigned long area_nr = area ? area->area_nr + 1UL : 0;
+	unsigned long section_nr = area_nr / DYNMEMMAP_SECTION_NR_AREAS;
+	unsigned int i = area_nr % DYNMEMMAP_SECTION_NR_AREAS;
+
+	for (; section_nr <= __highest_present_section_nr; section_nr++, i = 0) {
+		struct mem_section *ms = __nr_to_section(section_nr);
+
+		if (ms && ms->areas)
+			return &ms->areas[i];
+	}
+	return NULL;
+}
+
+static struct zone *__init boot_zone(int nid, unsigned long pfn)
+{
+	struct zone *zones = NODE_DATA(nid)->node_zones;
+	unsigned int zid;
+
+	for (zid = 0; zid < MAX_NR_ZONES; zid++)
+		if (zone_spans_pfn(&zones[zid], pfn) &&
+		    zone_spans_pfn(&zones[zid], pfn + DYNMEMMAP_AREA_NR_PAGES - 1))
+			return &zones[zid];
+	return NULL;
+}
+
+/* An area that is memory from end to end, in one zone, can do without. */
+static void __init boot_mark_memory(void)
+{
+	unsigned long start_pfn, end_pfn, pfn;
+	int i, nid;
+
+	for_each_mem_pfn_range(i, MAX_NUMNODES, &start_pfn, &end_pfn, &nid) {
+		pfn = ALIGN(start_pfn, DYNMEMMAP_AREA_NR_PAGES);
+		for (; pfn + DYNMEMMAP_AREA_NR_PAGES <= end_pfn; pfn += DYNMEMMAP_AREA_NR_PAGES) {
+			struct dynmemmap_area *area = dynmemmap_area_of(pfn);
+
+			if (!area)
+				continue;
+			area->zone = boot_zone(nid, pfn);
+			if (area->zone && area->nid == nid)
+				area->flags &= ~DYNMEMMAP_AREA_BOOT_USED;
+		}
+	}
+}
+
+static void __init boot_mark_used(phys_addr_t start, phys_addr_t size)
+{
+	unsigned long pfn = ALIGN_DOWN(PHYS_PFN(start), DYNMEMMAP_AREA_NR_PAGES);
+
+	for (; PFN_PHYS(pfn) < start + size; pfn += DYNMEMMAP_AREA_NR_PAGES) {
+		struct dynmemmap_area *area = dynmemmap_area_of(pfn);
+
+		if (area)
+			area->flags |= DYNMEMMAP_AREA_BOOT_USED;
+	}
+}
+
+static void __init boot_mark_reserved(void)
+{
+	struct memblock_region *region;
+
+	for_each_mem_region(region)
+		if (memblock_is_nomap(region))
+			boot_mark_used(region->base, region->size);
+	for_each_reserved_mem_region(region)
+		boot_mark_used(region->base, region->size);
+}
+
+static bool __init boot_needs_map(const struct dynmemmap_area *area)
+{
+	return area->state == DYNMEMMAP_IDLE && (area->flags & DYNMEMMAP_AREA_BOOT_USED);
+}
+
+static unsigned long __init boot_count_needs(int nid)
+{
+	struct dynmemmap_area *area = NULL;
+	unsigned long nr_areas = 0;
+
+	while ((area = boot_next_area(area)))
+		if (area->nid == nid && boot_needs_map(area))
+			nr_areas++;
+	return nr_areas;
+}
+
+static void __init boot_add_chunk(int nid, unsigned long nr_frames)
+{
+	struct boot_chunk *chunk = memblock_alloc_or_panic(sizeof(*chunk), SMP_CACHE_BYTES);
+	/* Aligned, so that it touches as few areas as it can. */
+	size_t size = nr_frames * PAGE_SIZE;
+	size_t align = min_t(size_t, roundup_pow_of_two(size), PMD_SIZE);
+	void *memory = memblock_alloc_try_nid_raw(size, align, __pa(MAX_DMA_ADDRESS),
+						  MEMBLOCK_ALLOC_ACCESSIBLE, nid);
+
+	if (!memory)
+		panic("dynmemmap: no memory for %lu frames on node %d\n", nr_frames, nid);
+	chunk->pfn = PHYS_PFN(__pa(memory));
+	chunk->nr_frames = nr_frames;
+	chunk->nid = nid;
+	chunk->next = boot_chunks;
+	boot_chunks = chunk;
+	memmap_boot_pages_add(nr_frames);
+}
+
+static bool __init boot_take_frames(int nid, struct page **frames)
+{
+	struct boot_chunk *chunk;
+	unsigned int i;
+
+	for (chunk = boot_chunks; chunk; chunk = chunk->next) {
+		if (chunk->nid != nid ||
+		    chunk->nr_frames - chunk->nr_used < DYNMEMMAP_AREA_NR_FRAMES)
+			continue;
+		for (i = 0; i < DYNMEMMAP_AREA_NR_FRAMES; i++)
+			frames[i] = pfn_to_page(chunk->pfn + chunk->nr_used++);
+		return true;
+	}
+	return false;
+}
+
+/* The struct pages are left to memmap_init_range() unless that is over. */
+static void __init boot_map_area(struct dynmemmap_area *area, struct page **frames, bool fill)
+{
+	struct dynmemmap_node *node = dynmemmap_area_node(area);
+	unsigned long pfn = dynmemmap_area_pfn(area);
+	unsigned int i;
+
+	scoped_guard(raw_spinlock_irqsave, &node->lock) {
+		dynmemmap_vmemmap_map(area, frames);
+		dynmemmap_set_state(area, DYNMEMMAP_SPLIT);
+	}
+	dynmemmap_set_owner(area, DYNMEMMAP_KERNEL);
+	if (!fill)
+		return;
+	for (i = 0; i < DYNMEMMAP_AREA_NR_PAGES; i++)
+		__init_single_page(pfn_to_page(pfn + i), pfn + i, zone_idx(area->zone),
+				   zone_to_nid(area->zone));
+	init_pageblock_migratetype(pfn_to_page(pfn), MIGRATE_MOVABLE, false);
+}
+
+/*
+ * Allocating frames reserves memory, which may be in areas that did not need
+ * mapping before: go on until none is left. Chunks are sized for all that a
+ * round found, so the second round has a few areas and a third is rare.
+ */
+static void __init boot_map_used(unsigned long nr_spare, bool fill)
+{
+	struct page *frames[DYNMEMMAP_AREA_NR_FRAMES];
+	struct dynmemmap_area *area = NULL;
+	unsigned long nr_areas;
+	bool again;
+	int nid;
+
+	do {
+		again = false;
+		boot_mark_reserved();
+		for_each_online_node(nid) {
+			nr_areas = boot_count_needs(nid);
+			if (!nr_areas)
+				continue;
+			boot_add_chunk(nid, nr_areas * DYNMEMMAP_AREA_NR_FRAMES + nr_spare);
+			again = true;
+		}
+		while ((area = boot_next_area(area))) {
+			if (boot_needs_map(area) && boot_take_frames(area->nid, frames))
+				boot_map_area(area, frames, fill);
+		}
+	} while (again);
+}
+
+/**
+ * dynmemmap_boot_map() - populate the areas that hold something
+ *
+ * Context: boot, between sparse_init() and memmap_init().
+ */
+void __init dynmemmap_boot_map(void)
+{
+	struct dynmemmap_area *area = NULL;
+
+	if (!dynmemmap_enabled())
+		return;
+
+	while ((area = boot_next_area(area)))
+		area->flags |= DYNMEMMAP_AREA_BOOT_USED;
+	boot_mark_memory();
+	boot_map_used(0, false);
+}
+
+/**
+ * dynmemmap_boot_skip() - has this page frame no struct page to initialise?
+ * @pfn:	the page frame
+ *
+ * Context: boot, memmap_init_range().
+ * Return: true if the area of @pfn is IDLE.
+ */
+bool __meminit dynmemmap_boot_skip(unsigned long pfn)
+{
+	return dynmemmap_pfn_in_pool(pfn);
+}
+
+static void __init boot_chunk_donate(struct boot_chunk *chunk)
+{
+	struct dynmemmap_node *node = dynmemmap_nodes[chunk->nid];
+	unsigned long i;
+
+	dynmemmap_donor_init(&chunk->donor, pfn_to_page(chunk->pfn), chunk->nr_frames,
+			     DYNMEMMAP_DONOR_BOOT);
+	for (i = chunk->nr_used; i < chunk->nr_frames; i++)
+		dynmemmap_donor_add_frame(&chunk->donor, pfn_to_page(chunk->pfn + i));
+	guard(raw_spinlock_irqsave)(&node->lock);
+	dynmemmap_stock_add(&node->stock, &chunk->donor);
+}
+
+/**
+ * dynmemmap_boot_map_late() - populate the areas that memblock has given away since
+ *
+ * From here on frames come from the stock.
+ *
+ * Context: boot, before memblock hands its memory over.
+ */
+void __init dynmemmap_boot_map_late(void)
+{
+	struct boot_chunk *chunk;
+	int nid;
+
+	if (!dynmemmap_enabled())
+		return;
+
+	/* Nodes without memory too: they may get some later. */
+	for_each_node(nid)
+		if (boot_node(nid)->nr_tables)
+			boot_add_chunk(nid, BOOT_SPARE_NR_FRAMES);
+	boot_map_used(0, true);
+	for (chunk = boot_chunks; chunk; chunk = chunk->next)
+		boot_chunk_donate(chunk);
+}
+
+/**
+ * dynmemmap_boot_free() - memblock hands over a block
+ * @pfn:	its first page frame
+ * @order:	its order
+ *
+ * Areas without struct pages go to the pool, others as on any kernel.
+ *
+ * Context: boot, memblock_free_all().
+ * Return: true if the block has been dealt with.
+ */
+bool __init dynmemmap_boot_free(unsigned long pfn, unsigned int order)
+{
+	unsigned long end_pfn = pfn + (1UL << order);
+	LIST_HEAD(areas);
+
+	if (!dynmemmap_enabled() || order < DYNMEMMAP_AREA_ORDER || !dynmemmap_area_of(pfn))
+		return false;
+
+	for (; pfn < end_pfn; pfn += DYNMEMMAP_AREA_NR_PAGES) {
+		struct dynmemmap_area *area = dynmemmap_area_of(pfn);
+
+		if (area->state != DYNMEMMAP_IDLE) {
+			__free_pages_core(pfn_to_page(pfn), DYNMEMMAP_AREA_ORDER, MEMINIT_EARLY);
+			continue;
+		}
+		area->flags |= DYNMEMMAP_AREA_RAW;
+		atomic_long_add(DYNMEMMAP_AREA_NR_PAGES, &area->zone->managed_pages);
+		list_add(&area->pool_list, &areas);
+	}
+	dynmemmap_pool_give(&areas);
+	return true;
+}
+
+#ifdef CONFIG_HIBERNATION
+/*
+ * The image is made and restored by page frame, in two kernels that need not
+ * agree on what is idle: every page gets its struct page for as long as it
+ * takes.
+ */
+static int hibernation_notify(struct notifier_block *block, unsigned long action, void *data)
+{
+	switch (action) {
+	case PM_HIBERNATION_PREPARE:
+	case PM_RESTORE_PREPARE:
+		dynmemmap_range_get(0, max_pfn);
+		break;
+	case PM_POST_HIBERNATION:
+	case PM_POST_RESTORE:
+		dynmemmap_range_put(true);
+		break;
+	}
+	return NOTIFY_OK;
+}
+
+static struct notifier_block hibernation_block = {
+	.notifier_call = hibernation_notify,
+};
+#endif
+
+static int __init dynmemmap_init(void)
+{
+	unsigned long nr_idle = 0, nr_areas = 0;
+	unsigned int state;
+	int nid;
+
+	if (!dynmemmap_enabled())
+		return 0;
+
+	WRITE_ONCE(dynmemmap_ready, true);
+	for_each_online_node(nid) {
+		nr_idle += atomic_long_read(&dynmemmap_nodes[nid]->nr_areas[DYNMEMMAP_IDLE]);
+		for (state = 0; state < DYNMEMMAP_NR_STATES; state++)
+			nr_areas += atomic_long_read(&dynmemmap_nodes[nid]->nr_areas[state]);
+		dynmemmap_worker_kick(dynmemmap_nodes[nid]);
+	}
+	pr_info("on: %lu of %lu areas have no struct pages, %lu KiB saved\n", nr_idle, nr_areas,
+		nr_idle * DYNMEMMAP_AREA_NR_FRAMES * (PAGE_SIZE / SZ_1K));
+#ifdef CONFIG_HIBERNATION
+	register_pm_notifier(&hibernation_block);
+#endif
+	return dynmemmap_sysfs_init();
+}
+subsys_initcall(dynmemmap_init);

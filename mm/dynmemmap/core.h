@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Dynamic memmap: what only the files that run in the kernel share.
+ */
+#ifndef _MM_DYNMEMMAP_CORE_H
+#define _MM_DYNMEMMAP_CORE_H
+
+#include <linux/dynmemmap.h>
+#include <linux/irq_work.h>
+#include <linux/workqueue.h>
+
+#include "internal.h"
+
+enum dynmemmap_repair {
+	DYNMEMMAP_REPAIR_READ,
+	DYNMEMMAP_REPAIR_WRITE,
+	DYNMEMMAP_NR_REPAIRS,
+};
+
+/**
+ * struct dynmemmap_node - what a NUMA node has
+ * @lock:	state and page tables of the node's areas, and @stock
+ * @stock:	its frames
+ * @pools:	by zone index; each under the lock of its zone
+ * @nr_areas:	by state; changed under @lock, read without
+ * @nr_reserve:	free frames that the stock should have; set by the refill work and
+ *		by the worker, who may overtake each other
+ * @nr_own_frames: frames in which donor areas host their own struct pages
+ * @nr_tables:	page tables and area page arrays made at boot, in pages; constant
+ * @nr_repairs:	by kind; any context
+ * @warm_nr:	areas populated by repaired reads: 0, or the number of the first
+ *		plus one; @lock
+ * @repaired_ip: the instruction whose read was repaired last
+ * @kick_work:	starts @work and @refill_work from any context
+ * @work:	the worker: takes areas back, drains the stock
+ * @refill_work: refills the stock
+ * @nid:	the node; constant
+ */
+struct dynmemmap_node {
+	raw_spinlock_t lock;
+	struct dynmemmap_stock stock;
+	struct dynmemmap_pool pools[MAX_NR_ZONES];
+	atomic_long_t nr_areas[DYNMEMMAP_NR_STATES];
+	atomic_long_t nr_repairs[DYNMEMMAP_NR_REPAIRS];
+	u32 warm_nr;
+	unsigned long repaired_ip;
+	struct irq_work kick_work;
+	unsigned long nr_reserve;
+	atomic_long_t nr_own_frames;
+	unsigned long nr_tables;
+	struct delayed_work work;
+	struct work_struct refill_work;
+	int nid;
+};
+
+extern struct dynmemmap_node *dynmemmap_nodes[MAX_NUMNODES];
+extern bool dynmemmap_ready;
+extern unsigned int dynmemmap_keep_areas;
+extern unsigned int dynmemmap_take_back_delay_ms;
+
+static inline struct dynmemmap_node *dynmemmap_area_node(const struct dynmemmap_area *area)
+{
+	return dynmemmap_nodes[area->nid];
+}
+
+static inline struct dynmemmap_pool *dynmemmap_zone_pool(const struct zone *zone)
+{
+	return &dynmemmap_nodes[zone_to_nid(zone)]->pools[zone_idx(zone)];
+}
+
+/**
+ * dynmemmap_area_of() - the area page of a page frame
+ * @pfn:	any page frame number
+ *
+ * Context: any. The area pages of boot memory are never freed.
+ * Return: the area page, or NULL if the section of @pfn is not managed.
+ */
+static inline struct dynmemmap_area *dynmemmap_area_of(unsigned long pfn)
+{
+	struct mem_section *ms;
+
+	if (pfn_to_section_nr(pfn) >= NR_MEM_SECTIONS)
+		return NULL;
+	ms = __pfn_to_section(pfn);
+	if (!ms || !ms->areas)
+		return NULL;
+	return &ms->areas[(pfn >> DYNMEMMAP_AREA_ORDER) % DYNMEMMAP_SECTION_NR_AREAS];
+}
+
+/* vmemmap.c */
+void dynmemmap_vmemmap_fill(const struct dynmemmap_area *area, struct page **frames);
+void dynmemmap_vmemmap_map(const struct dynmemmap_area *area, struct page **frames);
+void dynmemmap_vmemmap_unmap(const struct dynmemmap_area *area, struct page **frames);
+void dynmemmap_vmemmap_flush(const struct dynmemmap_area *first,
+			     const struct dynmemmap_area *last);
+bool dynmemmap_vmemmap_is_mapped(unsigned long address);
+bool dynmemmap_vmemmap_is_self_hosted(const struct dynmemmap_area *area);
+int dynmemmap_vmemmap_tables(unsigned long section_nr, int nid);
+
+/* populate.c */
+bool dynmemmap_populate_with(struct dynmemmap_area *area, struct page **frames);
+bool dynmemmap_populate(struct dynmemmap_area *area, const char *reason);
+void dynmemmap_unpopulate(struct list_head *areas);
+bool dynmemmap_self_host(struct dynmemmap_area *area);
+void dynmemmap_set_state(struct dynmemmap_area *area, enum dynmemmap_state state);
+void dynmemmap_set_owner(struct dynmemmap_area *area, enum dynmemmap_owner owner);
+
+/* supply.c */
+bool dynmemmap_frames_try_take(struct dynmemmap_node *node, struct page **frames);
+bool dynmemmap_frames_take(struct dynmemmap_node *node, struct page **frames);
+void dynmemmap_frames_put(struct dynmemmap_node *node, struct page **frames,
+			  unsigned int nr_frames);
+bool dynmemmap_stock_is_low(struct dynmemmap_node *node);
+void dynmemmap_stock_refill(struct work_struct *work);
+void dynmemmap_stock_drain(struct dynmemmap_node *node);
+
+/* buddy.c */
+struct dynmemmap_area *dynmemmap_pool_take(struct zone *zone);
+bool dynmemmap_pool_take_area(struct dynmemmap_area *area);
+void dynmemmap_pool_remove_free(struct zone *zone, struct dynmemmap_area *area);
+void dynmemmap_pool_give(struct list_head *areas);
+void dynmemmap_area_prepare_use(struct dynmemmap_area *area);
+bool dynmemmap_area_allocate(struct dynmemmap_area *area);
+bool dynmemmap_area_lend(struct dynmemmap_area *area, const char *reason);
+
+/* worker.c */
+void dynmemmap_kick(struct irq_work *work);
+void dynmemmap_worker_kick(struct dynmemmap_node *node);
+void dynmemmap_worker_rearm(struct dynmemmap_node *node);
+void dynmemmap_worker(struct work_struct *work);
+
+/* repair.c */
+void dynmemmap_repairs_undo(struct dynmemmap_node *node);
+
+/* boot.c */
+void *dynmemmap_boot_table(int nid);
+
+/* sysfs.c */
+int dynmemmap_sysfs_init(void);
+
+#endif /* _MM_DYNMEMMAP_CORE_H */

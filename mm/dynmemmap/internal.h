@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Dynamic memmap: types, states, and the calls between its files.
+ *
+ * Terms
+ *   area		2 MiB of physical memory, aligned.
+ *   area page		the permanent descriptor of an area, as large as a
+ *			struct page; 64 of them describe one section.
+ *   vmemmap page	one of the 8 virtual pages that hold the struct pages of
+ *			an area.
+ *   frame		a page frame that stands, or can stand, behind a vmemmap
+ *			page.
+ *   donor		a large block of memory that gives its frames to the
+ *			stock; other frames are single pages.
+ *   stock		the frames of a node that are free to be used.
+ *   pool		the free areas of a zone that the buddy allocator does
+ *			not see.
+ *
+ * Lock order, outermost first
+ *   dynmemmap_take_back_mutex	(worker.c) areas leave the buddy allocator
+ *     zone->lock		pool membership, area owner
+ *       dynmemmap_node.lock	area state, page tables of the vmemmap, stock
+ *
+ * dynmemmap_node.lock is raw and a leaf: it is taken in the page fault handler,
+ * where any other lock may be held already.
+ */
+#ifndef _MM_DYNMEMMAP_INTERNAL_H
+#define _MM_DYNMEMMAP_INTERNAL_H
+
+#include "kernel_deps.h"
+
+#define DYNMEMMAP_AREA_ORDER		9
+#define DYNMEMMAP_AREA_NR_PAGES		BIT(DYNMEMMAP_AREA_ORDER)
+/* Frames behind the struct pages of one area: 512 * 64 bytes. */
+#define DYNMEMMAP_AREA_NR_FRAMES	8
+/* Free frames that a node keeps, for lending in atomic context and for repairs. */
+#define DYNMEMMAP_RESERVE_MIN_FRAMES	(8 * DYNMEMMAP_AREA_NR_FRAMES)
+#define DYNMEMMAP_RESERVE_MAX_FRAMES	(128 * DYNMEMMAP_AREA_NR_FRAMES)
+#define DYNMEMMAP_SECTION_NR_AREAS	(PAGES_PER_SECTION / DYNMEMMAP_AREA_NR_PAGES)
+
+/**
+ * enum dynmemmap_state - what is mapped behind the vmemmap pages of an area
+ * @DYNMEMMAP_IDLE:	nothing. Nobody may touch the struct pages.
+ * @DYNMEMMAP_HUGE:	the first is private, the others are a shared read-only
+ *			tail. One compound page covers the area.
+ * @DYNMEMMAP_SPLIT:	private frames, writable and initialised.
+ *
+ * Written by dynmemmap_area_set_state() under dynmemmap_node.lock.
+ */
+enum dynmemmap_state {
+	DYNMEMMAP_IDLE,
+	DYNMEMMAP_HUGE,
+	DYNMEMMAP_SPLIT,
+	DYNMEMMAP_NR_STATES,
+};
+
+/**
+ * enum dynmemmap_owner - who has the memory of an area
+ * @DYNMEMMAP_KERNEL:	the buddy allocator, or whoever allocated from it, or
+ *			firmware. Always SPLIT or HUGE.
+ * @DYNMEMMAP_POOL:	the pool of its zone; free. IDLE, or SPLIT after a
+ *			repaired read.
+ * @DYNMEMMAP_MOVING:	one thread, between two of the others. Any state.
+ * @DYNMEMMAP_STOCK:	the stock, as a donor. Always SPLIT: the first eight
+ *			frames of such an area hold its own struct pages.
+ *
+ * Written by dynmemmap_area_set_owner(): into and out of MOVING under
+ * zone->lock, except for STOCK, which only a thread that has the area to itself
+ * gives or takes.
+ */
+enum dynmemmap_owner {
+	DYNMEMMAP_KERNEL,
+	DYNMEMMAP_POOL,
+	DYNMEMMAP_MOVING,
+	DYNMEMMAP_STOCK,
+	DYNMEMMAP_NR_OWNERS,
+};
+
+/*
+ * dynmemmap_area.flags; changed by the one who has the area when it is populated,
+ * and under dynmemmap_node.lock when it is IDLE.
+ */
+/* The memory was never prepared as a free page's is: see area_prepare_free(). */
+#define DYNMEMMAP_AREA_RAW		0x01
+/* Boot only: holds reserved memory or a hole, needs its struct pages. */
+#define DYNMEMMAP_AREA_BOOT_USED	0x02
+
+/**
+ * struct dynmemmap_donor - a block of memory whose frames the stock uses
+ * @list:	in dynmemmap_stock.donors; dynmemmap_node.lock
+ * @free_frames: frames that hold nothing, by page->lru; dynmemmap_node.lock
+ * @nr_free:	how many; dynmemmap_node.lock
+ * @nr_frames:	frames in all; constant
+ * @kind:	what becomes of it when all frames are free; constant
+ */
+struct dynmemmap_donor {
+	struct list_head list;
+	struct list_head free_frames;
+	u32 nr_free;
+	u32 nr_frames : 31;
+	u32 kind : 1;
+};
+
+/**
+ * enum dynmemmap_donor_kind - where the memory of a donor came from
+ * @DYNMEMMAP_DONOR_AREA: a pool area; goes back to the pool
+ * @DYNMEMMAP_DONOR_BOOT: memblock; stays
+ */
+enum dynmemmap_donor_kind {
+	DYNMEMMAP_DONOR_AREA,
+	DYNMEMMAP_DONOR_BOOT,
+};
+
+/**
+ * struct dynmemmap_area - the permanent struct page of an area
+ * @pool_list:	in dynmemmap_pool.areas, or in the private list of whoever moves
+ *		the area; zone->lock while the owner is POOL
+ * @donor:	while the owner is STOCK
+ * @zone:	the zone that all its pages are in, NULL if there is no such;
+ *		zone->lock, changes only while the owner is KERNEL
+ * @area_nr:	pfn of its first page / 512; constant
+ * @nid:	node whose stock it uses; constant
+ * @state:	enum dynmemmap_state
+ * @owner:	enum dynmemmap_owner
+ * @flags:	DYNMEMMAP_AREA_*
+ * @warm:	is it in the list of dynmemmap_node.warm_nr? dynmemmap_node.lock
+ * @next_warm_nr: link of that list: 0, or the number of the next area plus one;
+ *		dynmemmap_node.lock
+ */
+struct dynmemmap_area {
+	union {
+		struct list_head pool_list;
+		struct dynmemmap_donor donor;
+	};
+	struct zone *zone;
+	u32 area_nr;
+	u16 nid;
+	u8 state;
+	u8 owner;
+	u8 flags;
+	bool warm;
+	u32 next_warm_nr;
+} __aligned(64);
+
+static_assert(sizeof(struct dynmemmap_area) == 64);
+
+static inline unsigned long dynmemmap_area_pfn(const struct dynmemmap_area *area)
+{
+	return (unsigned long)area->area_nr << DYNMEMMAP_AREA_ORDER;
+}
+
+/**
+ * struct dynmemmap_pool - the free areas of one zone
+ * @areas:	by pool_list; zone->lock
+ * @nr_areas:	how many; zone->lock, read without for a snapshot
+ * @nr_pairs:	pairs of them that make an order-10 block; as @nr_areas
+ * @nr_lent:	areas lent since boot; zone->lock
+ * @nr_lent_seen: @nr_lent when the worker last passed; the worker
+ * @nr_quiet_passes: passes since something was lent, as far as they count; the worker
+ * @nr_excess_seen: blocks over the threshold when it last passed; the worker
+ */
+struct dynmemmap_pool {
+	struct list_head areas;
+	unsigned long nr_areas;
+	unsigned long nr_pairs;
+	unsigned long nr_lent;
+	unsigned long nr_lent_seen;
+	unsigned long nr_quiet_passes;
+	unsigned long nr_excess_seen;
+};
+
+/* Donors are kept by how many of their frames are free, 64 to a bucket. */
+#define DYNMEMMAP_DONOR_NR_BUCKETS	9
+
+/**
+ * struct dynmemmap_stock - the frames of one node
+ * @singles:	free frames that have no donor, by page->lru
+ * @donors:	bucket 0: no frame free; bucket i: up to 64 * i free
+ * @nr_singles_free: free frames on @singles
+ * @nr_free:	free frames in all
+ * @nr_frames:	frames, free or in use, of donors and single ones
+ *
+ * All under dynmemmap_node.lock; the counts may be read without for a snapshot.
+ */
+struct dynmemmap_stock {
+	struct list_head singles;
+	struct list_head donors[DYNMEMMAP_DONOR_NR_BUCKETS];
+	unsigned long nr_singles_free;
+	unsigned long nr_free;
+	unsigned long nr_frames;
+};
+
+extern bool dynmemmap_broken;
+
+/*
+ * An invariant does not hold: say so once, and stop taking areas back, which
+ * nobody depends on. Evaluates to the condition.
+ */
+#define DYNMEMMAP_WARN_ON(condition)				\
+	({							\
+		const bool __broken = WARN_ON_ONCE(condition);	\
+								\
+		if (unlikely(__broken))				\
+			WRITE_ONCE(dynmemmap_broken, true);	\
+		__broken;					\
+	})
+
+/* area.c: states and owners */
+void dynmemmap_area_init(struct dynmemmap_area *area, u32 area_nr, int nid);
+bool dynmemmap_area_may_be(enum dynmemmap_state state, enum dynmemmap_owner owner);
+bool dynmemmap_area_set_state(struct dynmemmap_area *area, enum dynmemmap_state state,
+			      atomic_long_t *nr_areas);
+bool dynmemmap_area_set_owner(struct dynmemmap_area *area, enum dynmemmap_owner owner);
+
+/* stock.c: frames */
+void dynmemmap_stock_init(struct dynmemmap_stock *stock);
+void dynmemmap_donor_init(struct dynmemmap_donor *donor, struct page *first,
+			  unsigned int nr_frames, enum dynmemmap_donor_kind kind);
+void dynmemmap_donor_add_frame(struct dynmemmap_donor *donor, struct page *frame);
+void dynmemmap_stock_add(struct dynmemmap_stock *stock, struct dynmemmap_donor *donor);
+bool dynmemmap_stock_take(struct dynmemmap_stock *stock, unsigned int nr_frames,
+			  struct page **frames);
+void dynmemmap_stock_put(struct dynmemmap_stock *stock, struct page *frame);
+void dynmemmap_stock_add_single(struct dynmemmap_stock *stock, struct page *frame);
+struct page *dynmemmap_stock_remove_single(struct dynmemmap_stock *stock,
+					   unsigned long nr_reserve);
+struct dynmemmap_donor *dynmemmap_stock_remove_empty(struct dynmemmap_stock *stock,
+						     unsigned long nr_reserve);
+
+/* pool.c: free areas */
+void dynmemmap_pool_init(struct dynmemmap_pool *pool);
+void dynmemmap_pool_add(struct dynmemmap_pool *pool, struct dynmemmap_area *area);
+void dynmemmap_pool_add_last(struct dynmemmap_pool *pool, struct dynmemmap_area *area);
+void dynmemmap_pool_remove(struct dynmemmap_pool *pool, struct dynmemmap_area *area);
+struct dynmemmap_area *dynmemmap_pool_first(struct dynmemmap_pool *pool);
+struct dynmemmap_area *dynmemmap_pool_first_of_pair(struct dynmemmap_pool *pool);
+struct dynmemmap_area *dynmemmap_area_other(struct dynmemmap_area *area);
+
+/* policy.c: decisions on plain numbers */
+unsigned long dynmemmap_policy_reserve(unsigned long nr_reserve, bool ran_low);
+unsigned long dynmemmap_policy_excess(unsigned long nr_blocks, unsigned long nr_keep);
+unsigned long dynmemmap_policy_take_back(unsigned long nr_excess, unsigned long nr_excess_seen,
+					 bool lent_since, unsigned long nr_areas_zone);
+
+#endif /* _MM_DYNMEMMAP_INTERNAL_H */

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Populate and unpopulate: the two ways between IDLE and SPLIT. Puts together
+ * states, frames and page tables; does not decide when, and does not know the
+ * buddy allocator.
+ */
+#include <linux/sched/clock.h>
+
+#include "core.h"
+
+#define CREATE_TRACE_POINTS
+#include <trace/events/dynmemmap.h>
+
+/**
+ * dynmemmap_set_state() - change the state of an area
+ * @area:	the area
+ * @state:	a legal next state
+ *
+ * Context: any; dynmemmap_node.lock of the node of @area held.
+ */
+void dynmemmap_set_state(struct dynmemmap_area *area, enum dynmemmap_state state)
+{
+	struct dynmemmap_node *node = dynmemmap_area_node(area);
+
+	lockdep_assert_held(&node->lock);
+	DYNMEMMAP_WARN_ON(!dynmemmap_area_set_state(area, state, node->nr_areas));
+}
+
+/**
+ * dynmemmap_set_owner() - change the owner of an area
+ * @area:	the area
+ * @owner:	a legal next owner
+ *
+ * Context: any; see enum dynmemmap_owner for the lock.
+ */
+void dynmemmap_set_owner(struct dynmemmap_area *area, enum dynmemmap_owner owner)
+{
+	DYNMEMMAP_WARN_ON(!dynmemmap_area_set_owner(area, owner));
+}
+
+/**
+ * dynmemmap_populate_with() - give an area its struct pages, in given frames
+ * @area:	an area in the pool or MOVING
+ * @frames:	eight frames
+ *
+ * Context: any but NMI.
+ * Return: true if @frames are in use now, false if somebody was faster, because
+ * a stray read was repaired meanwhile; then the caller still has them.
+ */
+bool dynmemmap_populate_with(struct dynmemmap_area *area, struct page **frames)
+{
+	struct dynmemmap_node *node = dynmemmap_area_node(area);
+	bool idle;
+
+	dynmemmap_vmemmap_fill(area, frames);
+	scoped_guard(raw_spinlock_irqsave, &node->lock) {
+		idle = area->state == DYNMEMMAP_IDLE;
+		if (idle) {
+			dynmemmap_vmemmap_map(area, frames);
+			dynmemmap_set_state(area, DYNMEMMAP_SPLIT);
+		}
+	}
+	return idle;
+}
+
+/**
+ * dynmemmap_populate() - give an area its struct pages
+ * @area:	an area in the pool or MOVING
+ * @reason:	for the trace
+ *
+ * Context: any but NMI; neither zone->lock nor dynmemmap_node.lock held, see
+ * dynmemmap_frames_take().
+ * Return: true if the area is SPLIT, false if stock and pools are empty.
+ */
+bool dynmemmap_populate(struct dynmemmap_area *area, const char *reason)
+{
+	struct dynmemmap_node *node = dynmemmap_area_node(area);
+	struct page *frames[DYNMEMMAP_AREA_NR_FRAMES];
+	u64 start = local_clock();
+
+	if (READ_ONCE(area->state) == DYNMEMMAP_SPLIT)
+		return true;
+	if (!dynmemmap_frames_take(node, frames))
+		return false;
+	if (!dynmemmap_populate_with(area, frames)) {
+		dynmemmap_frames_put(node, frames, DYNMEMMAP_AREA_NR_FRAMES);
+		return true;
+	}
+
+	count_vm_event(DYNMEMMAP_POPULATE);
+	trace_dynmemmap_populate(area->area_nr, area->nid, reason, local_clock() - start);
+	return true;
+}
+
+/**
+ * dynmemmap_self_host() - populate an area with frames of its own
+ * @area:	an area that is in the pool or MOVING
+ *
+ * Needs no stock, so it works when nothing else does. The area can serve as a
+ * donor then, or be unpopulated again; it must not be lent.
+ *
+ * Context: any but NMI.
+ * Return: true if the first eight frames of @area hold its struct pages now,
+ * false if it has been populated from the stock.
+ */
+bool dynmemmap_self_host(struct dynmemmap_area *area)
+{
+	struct dynmemmap_node *node = dynmemmap_area_node(area);
+	struct page *frames[DYNMEMMAP_AREA_NR_FRAMES];
+	unsigned int i;
+
+	for (i = 0; i < DYNMEMMAP_AREA_NR_FRAMES; i++)
+		frames[i] = pfn_to_page(dynmemmap_area_pfn(area) + i);
+
+	/*
+	 * Under the lock, unlike with frames of the stock: these may be written
+	 * only while nobody can have populated the area and lent it.
+	 */
+	scoped_guard(raw_spinlock_irqsave, &node->lock) {
+		if (area->state != DYNMEMMAP_IDLE)
+			break;
+		dynmemmap_area_prepare_use(area);
+		dynmemmap_vmemmap_fill(area, frames);
+		dynmemmap_vmemmap_map(area, frames);
+		dynmemmap_set_state(area, DYNMEMMAP_SPLIT);
+		count_vm_event(DYNMEMMAP_POPULATE);
+		trace_dynmemmap_populate(area->area_nr, area->nid, "self-host", 0);
+	}
+	return dynmemmap_vmemmap_is_self_hosted(area);
+}
+
+/**
+ * dynmemmap_unpopulate() - take the struct pages of areas away
+ * @areas:	by pool_list, of one node; all MOVING and SPLIT, every page free
+ *
+ * One flush serves the whole list, and the frames go back to the stock only
+ * after it. Areas that host their own struct pages keep the frames.
+ *
+ * Context: process context, interrupts on.
+ */
+void dynmemmap_unpopulate(struct list_head *areas)
+{
+	struct dynmemmap_area *area, *lowest = NULL, *highest = NULL;
+	struct dynmemmap_node *node;
+	struct page *frames[DYNMEMMAP_AREA_NR_FRAMES];
+	LIST_HEAD(unmapped);
+	u64 start = local_clock();
+	unsigned int i, nr_areas = 0;
+
+	if (list_empty(areas))
+		return;
+	node = dynmemmap_area_node(list_first_entry(areas, struct dynmemmap_area, pool_list));
+
+	list_for_each_entry(area, areas, pool_list) {
+		scoped_guard(raw_spinlock_irqsave, &node->lock) {
+			dynmemmap_vmemmap_unmap(area, frames);
+			dynmemmap_set_state(area, DYNMEMMAP_IDLE);
+		}
+		for (i = 0; i < DYNMEMMAP_AREA_NR_FRAMES; i++)
+			if (dynmemmap_area_of(page_to_pfn(frames[i])) != area)
+				list_add(&frames[i]->lru, &unmapped);
+		if (!lowest || area->area_nr < lowest->area_nr)
+			lowest = area;
+		if (!highest || area->area_nr > highest->area_nr)
+			highest = area;
+		nr_areas++;
+	}
+
+	dynmemmap_vmemmap_flush(lowest, highest);
+
+	while (!list_empty(&unmapped)) {
+		frames[0] = list_first_entry(&unmapped, struct page, lru);
+		list_del(&frames[0]->lru);
+		dynmemmap_frames_put(node, frames, 1);
+	}
+	count_vm_events(DYNMEMMAP_UNPOPULATE, nr_areas);
+	trace_dynmemmap_unpopulate(lowest->area_nr, highest->area_nr, nr_areas, node->nid,
+				   local_clock() - start);
+}

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The safety net: a stray access to struct pages that do not exist.
+ *
+ * Code that looks at page frames it does not hold can always lose the race with
+ * an area that leaves the buddy allocator. Its read is repaired: the area gets
+ * its struct pages, which say that the memory is free, and keeps them until the
+ * worker takes them away. A write is a bug in the kernel, and is not repaired.
+ */
+#include <linux/extable.h>
+#include <linux/hardirq.h>
+#include <linux/sched/clock.h>
+#include <trace/events/dynmemmap.h>
+
+#include "core.h"
+
+static void area_add_warm(struct dynmemmap_node *node, struct dynmemmap_area *area)
+{
+	guard(raw_spinlock_irqsave)(&node->lock);
+	if (area->warm)
+		return;
+	area->warm = true;
+	area->next_warm_nr = node->warm_nr;
+	node->warm_nr = area->area_nr + 1;
+}
+
+static struct dynmemmap_area *node_remove_warm(struct dynmemmap_node *node)
+{
+	struct dynmemmap_area *area;
+
+	guard(raw_spinlock_irqsave)(&node->lock);
+	if (!node->warm_nr)
+		return NULL;
+	area = dynmemmap_area_of((node->warm_nr - 1UL) << DYNMEMMAP_AREA_ORDER);
+	node->warm_nr = area->next_warm_nr;
+	area->warm = false;
+	return area;
+}
+
+/**
+ * dynmemmap_repairs_undo() - unpopulate what repaired reads have populated
+ * @node:	the node
+ *
+ * Areas that have been lent meanwhile are left alone.
+ *
+ * Context: process context; no range in use, see dynmemmap_range_get().
+ */
+void dynmemmap_repairs_undo(struct dynmemmap_node *node)
+{
+	struct dynmemmap_area *area;
+	LIST_HEAD(areas);
+
+	while ((area = node_remove_warm(node))) {
+		if (!dynmemmap_pool_take_area(area))
+			continue;
+		list_add(&area->pool_list, &areas);
+		if (READ_ONCE(area->state) == DYNMEMMAP_SPLIT)
+			dynmemmap_unpopulate(&areas);
+		dynmemmap_pool_give(&areas);
+	}
+}
+
+/**
+ * dynmemmap_repair() - repair a page fault in the vmemmap
+ * @address:	the address that was accessed
+ * @write:	was it a write?
+ * @present:	was there an entry that forbade it?
+ * @ip:		the instruction that faulted
+ *
+ * Context: the page fault handler, interrupts off, any lock but
+ * dynmemmap_node.lock held.
+ * Return: true if the access is worth another try.
+ */
+bool dynmemmap_repair(unsigned long address, bool write, bool present, unsigned long ip)
+{
+	unsigned long pfn = page_to_pfn((struct page *)ALIGN_DOWN(address, sizeof(struct page)));
+	struct dynmemmap_area *area = dynmemmap_area_of(pfn);
+	struct page *frames[DYNMEMMAP_AREA_NR_FRAMES];
+	struct dynmemmap_node *node;
+	u64 start = local_clock();
+
+	if (!area || present)
+		return false;
+	if (dynmemmap_vmemmap_is_mapped(address))
+		return true;
+	/* Who reads with a fixup is prepared to be told that nothing is there. */
+	if (in_nmi() || search_exception_tables(ip))
+		return false;
+
+	node = dynmemmap_area_node(area);
+	if (write) {
+		atomic_long_inc(&node->nr_repairs[DYNMEMMAP_REPAIR_WRITE]);
+		count_vm_event(DYNMEMMAP_REPAIR_WRITES);
+		return false;
+	}
+	if (dynmemmap_frames_try_take(node, frames)) {
+		if (!dynmemmap_populate_with(area, frames))
+			dynmemmap_frames_put(node, frames, DYNMEMMAP_AREA_NR_FRAMES);
+	} else {
+		dynmemmap_self_host(area);
+	}
+
+	area_add_warm(node, area);
+	atomic_long_inc(&node->nr_repairs[DYNMEMMAP_REPAIR_READ]);
+	count_vm_event(DYNMEMMAP_REPAIR_READS);
+	WRITE_ONCE(node->repaired_ip, ip);
+	dynmemmap_worker_kick(node);
+	trace_dynmemmap_repair(area->area_nr, area->nid, false, ip, local_clock() - start);
+	return true;
+}

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The stock: which frames are free to stand behind vmemmap pages. Knows nothing
+ * of areas, of page tables, or of where donors come from and go to.
+ *
+ * Single frames are used first, because a donor can be given back only when none
+ * of its frames is in use; then those of the fullest donor.
+ */
+#include "internal.h"
+
+#define DONOR_BUCKET_FRAMES	64
+
+static unsigned int donor_bucket(const struct dynmemmap_donor *donor)
+{
+	/* What cannot be given back is used first. */
+	if (donor->kind == DYNMEMMAP_DONOR_BOOT)
+		return donor->nr_free ? 1 : 0;
+	return DIV_ROUND_UP(donor->nr_free, DONOR_BUCKET_FRAMES);
+}
+
+static void donor_change_free(struct dynmemmap_stock *stock, struct dynmemmap_donor *donor,
+			      int change)
+{
+	unsigned int bucket = donor_bucket(donor);
+
+	donor->nr_free += change;
+	WRITE_ONCE(stock->nr_free, stock->nr_free + change);
+	if (donor_bucket(donor) != bucket)
+		list_move(&donor->list, &stock->donors[donor_bucket(donor)]);
+}
+
+static struct dynmemmap_donor *stock_fullest_donor(struct dynmemmap_stock *stock)
+{
+	unsigned int bucket;
+
+	for (bucket = 1; bucket < DYNMEMMAP_DONOR_NR_BUCKETS; bucket++)
+		if (!list_empty(&stock->donors[bucket]))
+			return list_first_entry(&stock->donors[bucket],
+						struct dynmemmap_donor, list);
+	return NULL;
+}
+
+/**
+ * dynmemmap_stock_init() - make an empty stock
+ * @stock:	the stock
+ *
+ * Context: any; the caller has the stock to itself.
+ */
+void dynmemmap_stock_init(struct dynmemmap_stock *stock)
+{
+	unsigned int bucket;
+
+	INIT_LIST_HEAD(&stock->singles);
+	for (bucket = 0; bucket < DYNMEMMAP_DONOR_NR_BUCKETS; bucket++)
+		INIT_LIST_HEAD(&stock->donors[bucket]);
+	stock->nr_singles_free = 0;
+	stock->nr_free = 0;
+	stock->nr_frames = 0;
+}
+
+/**
+ * dynmemmap_donor_init() - make a donor of a block whose frames are all in use
+ * @donor:	the donor
+ * @first:	struct page of the first frame
+ * @nr_frames:	frames in the block that the stock may ever use; at most 512
+ *		unless @kind is DYNMEMMAP_DONOR_BOOT
+ * @kind:	what becomes of the block in the end
+ *
+ * Context: any; the caller has donor and block to itself.
+ */
+void dynmemmap_donor_init(struct dynmemmap_donor *donor, struct page *first,
+			  unsigned int nr_frames, enum dynmemmap_donor_kind kind)
+{
+	unsigned int i;
+
+	INIT_LIST_HEAD(&donor->list);
+	INIT_LIST_HEAD(&donor->free_frames);
+	donor->nr_free = 0;
+	donor->nr_frames = nr_frames;
+	donor->kind = kind;
+	for (i = 0; i < nr_frames; i++)
+		set_page_private(first + i, (unsigned long)donor);
+}
+
+/**
+ * dynmemmap_donor_add_frame() - a frame of a donor not yet in a stock is free
+ * @donor:	the donor
+ * @frame:	struct page of one of its frames
+ *
+ * Context: any; the caller has the donor to itself.
+ */
+void dynmemmap_donor_add_frame(struct dynmemmap_donor *donor, struct page *frame)
+{
+	DYNMEMMAP_WARN_ON(page_private(frame) != (unsigned long)donor);
+	list_add(&frame->lru, &donor->free_frames);
+	donor->nr_free++;
+}
+
+/**
+ * dynmemmap_stock_add() - put a donor and its free frames into a stock
+ * @stock:	the stock
+ * @donor:	the donor
+ *
+ * Context: any; dynmemmap_node.lock held.
+ */
+void dynmemmap_stock_add(struct dynmemmap_stock *stock, struct dynmemmap_donor *donor)
+{
+	list_add(&donor->list, &stock->donors[donor_bucket(donor)]);
+	WRITE_ONCE(stock->nr_free, stock->nr_free + donor->nr_free);
+	WRITE_ONCE(stock->nr_frames, stock->nr_frames + donor->nr_frames);
+}
+
+static void singles_change_free(struct dynmemmap_stock *stock, int change)
+{
+	WRITE_ONCE(stock->nr_singles_free, stock->nr_singles_free + change);
+	WRITE_ONCE(stock->nr_free, stock->nr_free + change);
+}
+
+static struct page *stock_take_one(struct dynmemmap_stock *stock)
+{
+	struct dynmemmap_donor *donor;
+	struct page *frame;
+
+	frame = list_first_entry_or_null(&stock->singles, struct page, lru);
+	if (frame) {
+		list_del(&frame->lru);
+		singles_change_free(stock, -1);
+		return frame;
+	}
+
+	donor = stock_fullest_donor(stock);
+	frame = list_first_entry(&donor->free_frames, struct page, lru);
+	list_del(&frame->lru);
+	donor_change_free(stock, donor, -1);
+	return frame;
+}
+
+/**
+ * dynmemmap_stock_take() - take free frames out of a stock
+ * @stock:	the stock
+ * @nr_frames:	how many
+ * @frames:	where to put their struct pages
+ *
+ * Context: any; dynmemmap_node.lock held.
+ * Return: true with @nr_frames frames, false with none.
+ */
+bool dynmemmap_stock_take(struct dynmemmap_stock *stock, unsigned int nr_frames,
+			  struct page **frames)
+{
+	unsigned int i;
+
+	if (stock->nr_free < nr_frames)
+		return false;
+	for (i = 0; i < nr_frames; i++)
+		frames[i] = stock_take_one(stock);
+	return true;
+}
+
+/**
+ * dynmemmap_stock_put() - return a frame
+ * @stock:	the stock that it came from
+ * @frame:	struct page of the frame
+ *
+ * Context: any; dynmemmap_node.lock held.
+ */
+void dynmemmap_stock_put(struct dynmemmap_stock *stock, struct page *frame)
+{
+	struct dynmemmap_donor *donor = (struct dynmemmap_donor *)page_private(frame);
+
+	if (donor) {
+		list_add(&frame->lru, &donor->free_frames);
+		donor_change_free(stock, donor, 1);
+	} else {
+		list_add(&frame->lru, &stock->singles);
+		singles_change_free(stock, 1);
+	}
+}
+
+/**
+ * dynmemmap_stock_add_single() - put a page into a stock
+ * @stock:	the stock
+ * @frame:	a page with no private data
+ *
+ * Context: any; dynmemmap_node.lock held.
+ */
+void dynmemmap_stock_add_single(struct dynmemmap_stock *stock, struct page *frame)
+{
+	WRITE_ONCE(stock->nr_frames, stock->nr_frames + 1);
+	dynmemmap_stock_put(stock, frame);
+}
+
+/**
+ * dynmemmap_stock_remove_single() - take a page that is not needed out of a stock
+ * @stock:	the stock
+ * @nr_reserve:	free frames that have to be left
+ *
+ * Context: any; dynmemmap_node.lock held.
+ * Return: the page, or NULL if there is none or the stock needs it.
+ */
+struct page *dynmemmap_stock_remove_single(struct dynmemmap_stock *stock,
+					   unsigned long nr_reserve)
+{
+	if (!stock->nr_singles_free || stock->nr_free <= nr_reserve)
+		return NULL;
+	WRITE_ONCE(stock->nr_frames, stock->nr_frames - 1);
+	return stock_take_one(stock);
+}
+
+/**
+ * dynmemmap_stock_remove_empty() - take a donor that nobody uses out of a stock
+ * @stock:	the stock
+ * @nr_reserve:	free frames that have to be left
+ *
+ * Context: any; dynmemmap_node.lock held. The caller owns what is returned,
+ * frames and all.
+ * Return: a donor, or NULL if there is none or the stock needs it.
+ */
+struct dynmemmap_donor *dynmemmap_stock_remove_empty(struct dynmemmap_stock *stock,
+						     unsigned long nr_reserve)
+{
+	struct dynmemmap_donor *donor;
+	unsigned int bucket;
+
+	for (bucket = DYNMEMMAP_DONOR_NR_BUCKETS - 1; bucket; bucket--) {
+		list_for_each_entry(donor, &stock->donors[bucket], list) {
+			if (donor->kind == DYNMEMMAP_DONOR_BOOT ||
+			    donor->nr_free != donor->nr_frames ||
+			    stock->nr_free < nr_reserve + donor->nr_frames)
+				continue;
+
+			list_del_init(&donor->list);
+			WRITE_ONCE(stock->nr_free, stock->nr_free - donor->nr_frames);
+			WRITE_ONCE(stock->nr_frames, stock->nr_frames - donor->nr_frames);
+			return donor;
+		}
+	}
+	return NULL;
+}

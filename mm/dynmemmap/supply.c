@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Supply: where the frames of the stock come from and where they go.
+ *
+ * The refill work takes single pages from the buddy allocator, ahead of need.
+ * Where that is too slow, an area of the pool is cut into single pages. Where
+ * not even the frames for that are left, an area becomes a donor: it hosts its
+ * own struct pages, gives 504 frames, and stays until it gets them all back.
+ */
+#include "core.h"
+#include "../internal.h"
+
+/* DYNMEMMAP_AREA_NR_FRAMES as an order. */
+#define FRAMES_ORDER	3
+
+/* With so few free frames left an area is cut: enough to do that, four times. */
+#define CUT_BELOW_FRAMES	(4 * DYNMEMMAP_AREA_NR_FRAMES)
+
+static_assert(1 << FRAMES_ORDER == DYNMEMMAP_AREA_NR_FRAMES);
+
+static void stock_add(struct dynmemmap_node *node, struct dynmemmap_donor *donor)
+{
+	memmap_pages_add(donor->nr_frames);
+	guard(raw_spinlock_irqsave)(&node->lock);
+	dynmemmap_stock_add(&node->stock, donor);
+}
+
+/**
+ * dynmemmap_frames_put() - return frames to the stock
+ * @node:	the node whose stock they came from
+ * @frames:	the frames
+ * @nr_frames:	how many
+ *
+ * Context: any but NMI.
+ */
+void dynmemmap_frames_put(struct dynmemmap_node *node, struct page **frames,
+			  unsigned int nr_frames)
+{
+	unsigned int i;
+
+	guard(raw_spinlock_irqsave)(&node->lock);
+	for (i = 0; i < nr_frames; i++)
+		dynmemmap_stock_put(&node->stock, frames[i]);
+}
+
+/**
+ * dynmemmap_frames_try_take() - take frames out of the stock, if it has them
+ * @node:	the node of the area to populate
+ * @frames:	where to put the eight struct pages
+ *
+ * Context: any but NMI; dynmemmap_node.lock not held.
+ * Return: true with eight frames, false with none.
+ */
+bool dynmemmap_frames_try_take(struct dynmemmap_node *node, struct page **frames)
+{
+	guard(raw_spinlock_irqsave)(&node->lock);
+	return dynmemmap_stock_take(&node->stock, DYNMEMMAP_AREA_NR_FRAMES, frames);
+}
+
+/*
+ * A pool area of @zone becomes a donor of @node. Usually it hosts its own struct
+ * pages; one that a repaired read has populated gives all its frames.
+ */
+static bool area_donate(struct dynmemmap_node *node, struct zone *zone)
+{
+	struct dynmemmap_area *area = dynmemmap_pool_take(zone);
+	struct page *first;
+	unsigned int nr_own, i;
+
+	if (!area)
+		return false;
+	nr_own = dynmemmap_self_host(area) ? DYNMEMMAP_AREA_NR_FRAMES : 0;
+	dynmemmap_area_prepare_use(area);
+	dynmemmap_set_owner(area, DYNMEMMAP_STOCK);
+
+	first = pfn_to_page(dynmemmap_area_pfn(area));
+	set_page_refcounted(first);
+	dynmemmap_donor_init(&area->donor, first + nr_own, DYNMEMMAP_AREA_NR_PAGES - nr_own,
+			     DYNMEMMAP_DONOR_AREA);
+	for (i = nr_own; i < DYNMEMMAP_AREA_NR_PAGES; i++)
+		dynmemmap_donor_add_frame(&area->donor, first + i);
+	atomic_long_add(nr_own, &node->nr_own_frames);
+	stock_add(node, &area->donor);
+	return true;
+}
+
+/*
+ * Unmovable memory must not end up in ZONE_MOVABLE, where it would make a
+ * memory block stay for ever; but running out of memory is worse.
+ */
+static bool node_donate(struct dynmemmap_node *node)
+{
+	struct zone *zones = NODE_DATA(node->nid)->node_zones;
+	int zid;
+
+	for (zid = ZONE_NORMAL; zid >= 0; zid--)
+		if (area_donate(node, &zones[zid]))
+			return true;
+	return area_donate(node, &zones[ZONE_MOVABLE]);
+}
+
+/* An area of the pool becomes 512 allocated pages, all of them in the stock. */
+static bool area_cut(struct dynmemmap_node *node, struct zone *zone)
+{
+	struct page *frames[DYNMEMMAP_AREA_NR_FRAMES];
+	struct dynmemmap_area *area;
+	struct page *first;
+	unsigned int i;
+
+	if (!dynmemmap_frames_try_take(node, frames))
+		return false;
+	area = dynmemmap_pool_take(zone);
+	if (!area || !dynmemmap_populate_with(area, frames))
+		dynmemmap_frames_put(node, frames, DYNMEMMAP_AREA_NR_FRAMES);
+	if (!area || !dynmemmap_area_allocate(area))
+		return false;
+
+	first = pfn_to_page(dynmemmap_area_pfn(area));
+	memmap_pages_add(DYNMEMMAP_AREA_NR_PAGES);
+	guard(raw_spinlock_irqsave)(&node->lock);
+	for (i = 0; i < DYNMEMMAP_AREA_NR_PAGES; i++) {
+		set_page_refcounted(first + i);
+		dynmemmap_stock_add_single(&node->stock, first + i);
+	}
+	return true;
+}
+
+static bool node_cut(struct dynmemmap_node *node)
+{
+	struct zone *zones = NODE_DATA(node->nid)->node_zones;
+	int zid;
+
+	for (zid = ZONE_NORMAL; zid >= 0; zid--)
+		if (area_cut(node, &zones[zid]))
+			return true;
+	return false;
+}
+
+/**
+ * dynmemmap_stock_is_low() - is a refill due?
+ * @node:	the node
+ *
+ * Context: any, takes no lock.
+ * Return: true if few single frames are left, and donors do not make up for it.
+ */
+bool dynmemmap_stock_is_low(struct dynmemmap_node *node)
+{
+	return READ_ONCE(node->stock.nr_singles_free) < READ_ONCE(node->nr_reserve) / 2 &&
+	       READ_ONCE(node->stock.nr_free) < 2 * READ_ONCE(node->nr_reserve);
+}
+
+/**
+ * dynmemmap_frames_take() - take the frames that populating one area needs
+ * @node:	the node of the area
+ * @frames:	where to put the eight struct pages
+ *
+ * Context: any but NMI; neither zone->lock nor dynmemmap_node.lock held. A page
+ * fault cannot know that and uses dynmemmap_frames_try_take().
+ * Return: true with eight frames; false if stock and pools of the node are
+ * empty.
+ */
+bool dynmemmap_frames_take(struct dynmemmap_node *node, struct page **frames)
+{
+	/* Others may use up what was donated before we get at it; go on then. */
+	while (!dynmemmap_frames_try_take(node, frames)) {
+		if (!node_donate(node))
+			return false;
+	}
+	if (dynmemmap_stock_is_low(node)) {
+		dynmemmap_worker_kick(node);
+		if (READ_ONCE(node->stock.nr_free) < CUT_BELOW_FRAMES)
+			node_cut(node);
+	}
+	return true;
+}
+
+/* The frames for one area, as one block where there is one. */
+static bool stock_buy(struct dynmemmap_node *node)
+{
+	struct page *first = alloc_pages_node(node->nid, GFP_KERNEL | __GFP_NOWARN | __GFP_NORETRY,
+					      FRAMES_ORDER);
+	unsigned int i;
+
+	if (!first)
+		return false;
+	split_page(first, FRAMES_ORDER);
+	for (i = 0; i < DYNMEMMAP_AREA_NR_FRAMES; i++)
+		set_page_private(first + i, 0);
+	memmap_pages_add(DYNMEMMAP_AREA_NR_FRAMES);
+	guard(raw_spinlock_irqsave)(&node->lock);
+	for (i = 0; i < DYNMEMMAP_AREA_NR_FRAMES; i++)
+		dynmemmap_stock_add_single(&node->stock, first + i);
+	return true;
+}
+
+/**
+ * dynmemmap_stock_refill() - bring the single frames of a node up to the reserve
+ * @work:	embedded in the node
+ *
+ * Context: workqueue.
+ */
+void dynmemmap_stock_refill(struct work_struct *work)
+{
+	struct dynmemmap_node *node = container_of(work, struct dynmemmap_node, refill_work);
+	unsigned long nr_reserve = dynmemmap_policy_reserve(READ_ONCE(node->nr_reserve), true);
+
+	WRITE_ONCE(node->nr_reserve, nr_reserve);
+	while (READ_ONCE(node->stock.nr_singles_free) < nr_reserve)
+		if (!stock_buy(node))
+			return;
+}
+
+static void stock_sell(struct dynmemmap_node *node, unsigned long nr_reserve)
+{
+	struct page *frame;
+
+	for (;;) {
+		scoped_guard(raw_spinlock_irqsave, &node->lock)
+			frame = dynmemmap_stock_remove_single(&node->stock, 2 * nr_reserve);
+		if (!frame)
+			return;
+		memmap_pages_add(-1);
+		__free_page(frame);
+	}
+}
+
+static void donor_return_area(struct dynmemmap_donor *donor)
+{
+	struct dynmemmap_area *area = container_of(donor, struct dynmemmap_area, donor);
+	LIST_HEAD(areas);
+
+	dynmemmap_set_owner(area, DYNMEMMAP_MOVING);
+	INIT_LIST_HEAD(&area->pool_list);
+	list_add(&area->pool_list, &areas);
+	memmap_pages_add(-donor->nr_frames);
+	atomic_long_sub(DYNMEMMAP_AREA_NR_PAGES - donor->nr_frames,
+			&dynmemmap_area_node(area)->nr_own_frames);
+	dynmemmap_unpopulate(&areas);
+	dynmemmap_pool_give(&areas);
+}
+
+/**
+ * dynmemmap_stock_drain() - give back what the stock of a node does not need
+ * @node:	the node
+ *
+ * Context: process context, may sleep.
+ */
+void dynmemmap_stock_drain(struct dynmemmap_node *node)
+{
+	unsigned long nr_reserve = dynmemmap_policy_reserve(READ_ONCE(node->nr_reserve), false);
+	struct dynmemmap_donor *donor;
+
+	WRITE_ONCE(node->nr_reserve, nr_reserve);
+	for (;;) {
+		scoped_guard(raw_spinlock_irqsave, &node->lock)
+			donor = dynmemmap_stock_remove_empty(&node->stock, nr_reserve);
+		if (!donor)
+			break;
+		donor_return_area(donor);
+	}
+	stock_sell(node, nr_reserve);
+}

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * KUnit tests of what needs a kernel: page tables, struct pages, faults, and
+ * the border with the buddy allocator, on areas of the running machine.
+ *
+ * States, stock, pool and decisions are tested in user space.
+ */
+#include <kunit/test.h>
+#include <linux/mm.h>
+
+#include "../core.h"
+
+/* An area out of the pool of some zone, which the test has to itself. */
+static struct dynmemmap_area *take_area(struct kunit *test)
+{
+	struct dynmemmap_area *area;
+	struct zone *zone;
+
+	if (!dynmemmap_enabled())
+		kunit_skip(test, "boot with dynamic_memmap=on");
+	for_each_populated_zone(zone) {
+		area = dynmemmap_pool_take(zone);
+		if (area)
+			return area;
+	}
+	kunit_skip(test, "no area in any pool");
+}
+
+static void give_area(struct dynmemmap_area *area)
+{
+	LIST_HEAD(areas);
+
+	list_add(&area->pool_list, &areas);
+	if (area->state == DYNMEMMAP_SPLIT)
+		dynmemmap_unpopulate(&areas);
+	dynmemmap_pool_give(&areas);
+}
+
+static struct page *area_page(struct dynmemmap_area *area, unsigned int i)
+{
+	return pfn_to_page(dynmemmap_area_pfn(area) + i);
+}
+
+static void expect_free_pages(struct kunit *test, struct dynmemmap_area *area)
+{
+	unsigned int i;
+
+	for (i = 0; i < DYNMEMMAP_AREA_NR_PAGES; i++) {
+		struct page *page = area_page(area, i);
+
+		KUNIT_EXPECT_EQ(test, page_ref_count(page), 0);
+		KUNIT_EXPECT_EQ(test, page_to_pfn(page), dynmemmap_area_pfn(area) + i);
+		KUNIT_EXPECT_PTR_EQ(test, page_zone(page), area->zone);
+		KUNIT_EXPECT_EQ(test, page_to_nid(page), zone_to_nid(area->zone));
+		KUNIT_EXPECT_FALSE(test, PageCompound(page));
+		KUNIT_EXPECT_FALSE(test, PageBuddy(page));
+		KUNIT_EXPECT_FALSE(test, PageReserved(page));
+		KUNIT_EXPECT_FALSE(test, page_has_type(page));
+		KUNIT_EXPECT_PTR_EQ(test, page_address(page),
+				    __va(PFN_PHYS(dynmemmap_area_pfn(area) + i)));
+	}
+}
+
+static bool area_is_mapped(struct dynmemmap_area *area)
+{
+	unsigned int i, nr_mapped = 0;
+
+	for (i = 0; i < DYNMEMMAP_AREA_NR_FRAMES; i++)
+		nr_mapped += dynmemmap_vmemmap_is_mapped((unsigned long)area_page(area, 0) +
+							 i * PAGE_SIZE);
+	return nr_mapped == DYNMEMMAP_AREA_NR_FRAMES;
+}
+
+static void pool_area_has_no_struct_pages(struct kunit *test)
+{
+	struct dynmemmap_area *area = take_area(test);
+
+	KUNIT_EXPECT_EQ(test, area->state, DYNMEMMAP_IDLE);
+	KUNIT_EXPECT_FALSE(test, area_is_mapped(area));
+	KUNIT_EXPECT_TRUE(test, dynmemmap_pfn_in_pool(dynmemmap_area_pfn(area)));
+	KUNIT_EXPECT_FALSE(test, pfn_valid(dynmemmap_area_pfn(area)));
+	KUNIT_EXPECT_NULL(test, pfn_to_online_page(dynmemmap_area_pfn(area)));
+	KUNIT_EXPECT_PTR_EQ(test, dynmemmap_pool_zone(dynmemmap_area_pfn(area)), area->zone);
+	give_area(area);
+}
+
+static void populate_makes_free_pages(struct kunit *test)
+{
+	struct dynmemmap_area *area = take_area(test);
+
+	KUNIT_ASSERT_TRUE(test, dynmemmap_populate(area, "test"));
+	KUNIT_EXPECT_EQ(test, area->state, DYNMEMMAP_SPLIT);
+	KUNIT_EXPECT_TRUE(test, area_is_mapped(area));
+	KUNIT_EXPECT_FALSE(test, dynmemmap_vmemmap_is_self_hosted(area));
+	expect_free_pages(test, area);
+	give_area(area);
+}
+
+static void unpopulate_returns_the_frames(struct kunit *test)
+{
+	struct dynmemmap_area *area = take_area(test);
+	struct dynmemmap_node *node = dynmemmap_area_node(area);
+	struct page *frames[DYNMEMMAP_AREA_NR_FRAMES];
+	unsigned long flags;
+	bool unmapped;
+
+	KUNIT_ASSERT_TRUE(test, dynmemmap_populate(area, "test"));
+	raw_spin_lock_irqsave(&node->lock, flags);
+	dynmemmap_vmemmap_unmap(area, frames);
+	unmapped = !area_is_mapped(area);
+	dynmemmap_vmemmap_map(area, frames);
+	raw_spin_unlock_irqrestore(&node->lock, flags);
+	KUNIT_EXPECT_TRUE(test, unmapped);
+	expect_free_pages(test, area);
+	give_area(area);
+	KUNIT_EXPECT_FALSE(test, area_is_mapped(area));
+}
+
+static void self_host_uses_the_area_itself(struct kunit *test)
+{
+	struct dynmemmap_area *area = take_area(test);
+
+	KUNIT_ASSERT_TRUE(test, dynmemmap_self_host(area));
+	KUNIT_EXPECT_TRUE(test, area->flags & DYNMEMMAP_AREA_RAW);
+	expect_free_pages(test, area);
+	KUNIT_EXPECT_EQ(test, memcmp(area_page(area, 0), __va(PFN_PHYS(dynmemmap_area_pfn(area))),
+				     DYNMEMMAP_AREA_NR_FRAMES * PAGE_SIZE), 0);
+	KUNIT_EXPECT_FALSE(test, dynmemmap_area_lend(area, "test"));
+	KUNIT_ASSERT_TRUE(test, dynmemmap_pool_take_area(area));
+	give_area(area);
+}
+
+static void lend_makes_a_free_block(struct kunit *test)
+{
+	struct dynmemmap_area *area = take_area(test);
+	unsigned long pfn = dynmemmap_area_pfn(area);
+	unsigned long nr_lent = dynmemmap_zone_pool(area->zone)->nr_lent;
+
+	/* Nothing is taken back, so that what has been lent can be looked at. */
+	CLASS(dynmemmap_range, range)(pfn, pfn);
+
+	KUNIT_ASSERT_TRUE(test, dynmemmap_area_lend(area, "test"));
+	KUNIT_EXPECT_EQ(test, area->owner, DYNMEMMAP_KERNEL);
+	KUNIT_EXPECT_TRUE(test, pfn_valid(pfn));
+	KUNIT_EXPECT_NOT_NULL(test, pfn_to_online_page(pfn));
+	KUNIT_EXPECT_GT(test, dynmemmap_zone_pool(area->zone)->nr_lent, nr_lent);
+}
+
+static void stray_read_is_repaired(struct kunit *test)
+{
+	struct dynmemmap_area *area = take_area(test);
+	struct dynmemmap_node *node = dynmemmap_area_node(area);
+	long nr_reads = atomic_long_read(&node->nr_repairs[DYNMEMMAP_REPAIR_READ]);
+
+	KUNIT_ASSERT_EQ(test, area->state, DYNMEMMAP_IDLE);
+	KUNIT_EXPECT_EQ(test, page_ref_count(area_page(area, 77)), 0);
+	KUNIT_EXPECT_EQ(test, area->state, DYNMEMMAP_SPLIT);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&node->nr_repairs[DYNMEMMAP_REPAIR_READ]),
+			nr_reads + 1);
+	expect_free_pages(test, area);
+	give_area(area);
+}
+
+static void nofault_read_is_refused(struct kunit *test)
+{
+	struct dynmemmap_area *area = take_area(test);
+	unsigned long word;
+
+	KUNIT_EXPECT_EQ(test, copy_from_kernel_nofault(&word, area_page(area, 0), sizeof(word)),
+			-EFAULT);
+	KUNIT_EXPECT_EQ(test, area->state, DYNMEMMAP_IDLE);
+	give_area(area);
+}
+
+static void order_10_takes_a_pair(struct kunit *test)
+{
+	struct dynmemmap_area *area = take_area(test);
+	struct zone *zone = area->zone;
+	struct page *page;
+
+	give_area(area);
+	if (!__dynmemmap_can_lend(zone, MAX_PAGE_ORDER))
+		kunit_skip(test, "no two areas of a pair in the pool");
+	page = alloc_pages_node(zone_to_nid(zone), GFP_KERNEL | __GFP_NOWARN, MAX_PAGE_ORDER);
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	memset(page_address(page), 0x5a, PAGE_SIZE << MAX_PAGE_ORDER);
+	__free_pages(page, MAX_PAGE_ORDER);
+}
+
+static struct kunit_case dynmemmap_cases[] = {
+	KUNIT_CASE(pool_area_has_no_struct_pages),
+	KUNIT_CASE(populate_makes_free_pages),
+	KUNIT_CASE(unpopulate_returns_the_frames),
+	KUNIT_CASE(self_host_uses_the_area_itself),
+	KUNIT_CASE(lend_makes_a_free_block),
+	KUNIT_CASE(stray_read_is_repaired),
+	KUNIT_CASE(nofault_read_is_refused),
+	KUNIT_CASE(order_10_takes_a_pair),
+	{}
+};
+
+static struct kunit_suite dynmemmap_suite = {
+	.name = "dynmemmap",
+	.test_cases = dynmemmap_cases,
+};
+
+kunit_test_suite(dynmemmap_suite);
+
+MODULE_DESCRIPTION("KUnit tests of dynamic memmap");
+MODULE_LICENSE("GPL");

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What stands behind the vmemmap pages of an area: fill frames with struct
+ * pages, map them, unmap them, flush. No policy, and no knowledge of where
+ * frames come from.
+ */
+#include <linux/mm.h>
+#include <linux/pgalloc.h>
+#include <linux/pgtable.h>
+#include <asm/tlbflush.h>
+
+#include "core.h"
+#include "../mm_init.h"
+
+static unsigned long area_vmemmap(const struct dynmemmap_area *area)
+{
+	return (unsigned long)pfn_to_page(dynmemmap_area_pfn(area));
+}
+
+static pte_t *area_pte(const struct dynmemmap_area *area)
+{
+	return virt_to_kpte(area_vmemmap(area));
+}
+
+/**
+ * dynmemmap_vmemmap_fill() - write the struct pages of an area into frames
+ * @area:	the area, which has a zone
+ * @frames:	eight frames that nobody else uses
+ *
+ * The struct pages are those of free pages inside a larger block: not
+ * referenced, not mapped, of no type.
+ *
+ * Context: any.
+ */
+void dynmemmap_vmemmap_fill(const struct dynmemmap_area *area, struct page **frames)
+{
+	unsigned long pfn = dynmemmap_area_pfn(area);
+	struct page *first = page_address(frames[0]);
+	unsigned int i;
+
+	__init_single_page(first, pfn, zone_idx(area->zone), zone_to_nid(area->zone));
+	set_page_count(first, 0);
+	/* A free page's list pointers mean nothing; one pattern serves all. */
+	memset(&first->lru, 0, sizeof(first->lru));
+
+	for (i = 1; i < PAGE_SIZE / sizeof(struct page); i++)
+		first[i] = *first;
+	for (i = 1; i < DYNMEMMAP_AREA_NR_FRAMES; i++)
+		copy_page(page_address(frames[i]), first);
+}
+
+/**
+ * dynmemmap_vmemmap_map() - put frames behind the vmemmap pages of an area
+ * @area:	an area with nothing mapped
+ * @frames:	eight frames
+ *
+ * Makes not-present entries present, which no TLB has cached: no flush.
+ *
+ * Context: any; dynmemmap_node.lock of the node of @area held.
+ */
+void dynmemmap_vmemmap_map(const struct dynmemmap_area *area, struct page **frames)
+{
+	unsigned long addr = area_vmemmap(area);
+	pte_t *pte = area_pte(area);
+	unsigned int i;
+
+	/*
+	 * The struct pages must be visible before the entries that lead to
+	 * them; pairs with the address dependency through the page table walk.
+	 */
+	smp_wmb();
+	for (i = 0; i < DYNMEMMAP_AREA_NR_FRAMES; i++, addr += PAGE_SIZE)
+		set_pte_at(&init_mm, addr, pte + i,
+			   pfn_pte(page_to_pfn(frames[i]), PAGE_KERNEL));
+}
+
+/**
+ * dynmemmap_vmemmap_unmap() - take away what is behind the vmemmap pages
+ * @area:	an area whose eight vmemmap pages are private
+ * @frames:	where to put the struct pages of the frames
+ *
+ * TLBs may go on to use the frames until dynmemmap_vmemmap_flush() returns.
+ *
+ * Context: any; dynmemmap_node.lock of the node of @area held.
+ */
+void dynmemmap_vmemmap_unmap(const struct dynmemmap_area *area, struct page **frames)
+{
+	unsigned long addr = area_vmemmap(area);
+	pte_t *pte = area_pte(area);
+	unsigned int i;
+
+	for (i = 0; i < DYNMEMMAP_AREA_NR_FRAMES; i++, addr += PAGE_SIZE) {
+		frames[i] = pte_page(ptep_get(pte + i));
+		pte_clear(&init_mm, addr, pte + i);
+	}
+}
+
+/**
+ * dynmemmap_vmemmap_flush() - end all use of unmapped vmemmap pages
+ * @first:	the area with the lowest number that was unmapped
+ * @last:	the one with the highest
+ *
+ * Context: process context, interrupts on: waits for all CPUs.
+ */
+void dynmemmap_vmemmap_flush(const struct dynmemmap_area *first,
+			     const struct dynmemmap_area *last)
+{
+	flush_tlb_kernel_range(area_vmemmap(first),
+			       area_vmemmap(last) + DYNMEMMAP_AREA_NR_FRAMES * PAGE_SIZE);
+}
+
+/**
+ * dynmemmap_vmemmap_is_mapped() - is there an entry for this address?
+ * @address:	an address in the vmemmap of a managed section
+ *
+ * Context: any, takes no lock.
+ * Return: true if the page table has a present entry for it.
+ */
+bool dynmemmap_vmemmap_is_mapped(unsigned long address)
+{
+	pte_t *pte = virt_to_kpte(address);
+
+	return pte && pte_present(ptep_get(pte));
+}
+
+/**
+ * dynmemmap_vmemmap_is_self_hosted() - are the struct pages in the area itself?
+ * @area:	a populated area
+ *
+ * Context: any; the caller keeps the area populated.
+ * Return: true if frames of @area stand behind its own vmemmap pages.
+ */
+bool dynmemmap_vmemmap_is_self_hosted(const struct dynmemmap_area *area)
+{
+	return pte_pfn(ptep_get(area_pte(area))) >> DYNMEMMAP_AREA_ORDER == area->area_nr;
+}
+
+/**
+ * dynmemmap_vmemmap_tables() - make the page tables of a section's vmemmap
+ * @section_nr:	the section
+ * @nid:	node to take them from
+ *
+ * All entries are empty. The tables stay, so that mapping never allocates.
+ *
+ * Context: boot, from sparse_init().
+ * Return: 0 or -ENOMEM.
+ */
+int __init dynmemmap_vmemmap_tables(unsigned long section_nr, int nid)
+{
+	unsigned long addr = (unsigned long)pfn_to_page(section_nr_to_pfn(section_nr));
+	pgd_t *pgd = pgd_offset_k(addr);
+	p4d_t *p4d;
+	pud_t *pud;
+	pmd_t *pmd;
+	void *table;
+
+	/* The vmemmap of one section is what one table of PTEs maps. */
+	BUILD_BUG_ON(PAGES_PER_SECTION * sizeof(struct page) != PMD_SIZE);
+
+	if (pgd_none(*pgd)) {
+		table = dynmemmap_boot_table(nid);
+		if (!table)
+			return -ENOMEM;
+		pgd_populate_kernel(addr, pgd, table);
+	}
+	p4d = p4d_offset(pgd, addr);
+	if (p4d_none(*p4d)) {
+		table = dynmemmap_boot_table(nid);
+		if (!table)
+			return -ENOMEM;
+		p4d_populate_kernel(addr, p4d, table);
+	}
+	pud = pud_offset(p4d, addr);
+	if (pud_none(*pud)) {
+		table = dynmemmap_boot_table(nid);
+		if (!table)
+			return -ENOMEM;
+		pud_populate(&init_mm, pud, table);
+	}
+	pmd = pmd_offset(pud, addr);
+	if (pmd_none(*pmd)) {
+		table = dynmemmap_boot_table(nid);
+		if (!table)
+			return -ENOMEM;
+		pmd_populate_kernel(&init_mm, pmd, table);
+	}
+	return 0;
+}

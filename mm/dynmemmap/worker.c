@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The worker of a node: takes free areas back from the buddy allocator, aged and
+ * in batches; and ranges, for whose sake it leaves them there.
+ */
+#define pr_fmt(fmt) "dynmemmap: " fmt
+
+#include <linux/mm.h>
+#include <linux/sched/clock.h>
+#include <trace/events/dynmemmap.h>
+
+#include "core.h"
+#include "../internal.h"
+#include "../page_alloc.h"
+
+/* Areas that one hold of zone->lock isolates and one TLB flush unmaps: 64 MiB. */
+#define TAKE_BACK_BATCH_AREAS	32
+/* Passes after a burst that drain the lists of the CPUs. */
+#define DRAIN_PASSES		3
+
+/*
+ * Areas enter the pool only under it, and only while nobody has a range
+ * (dynmemmap_range_get()).
+ */
+static DEFINE_MUTEX(dynmemmap_take_back_mutex);
+/* Ranges in use; dynmemmap_take_back_mutex. */
+static unsigned int nr_ranges;
+
+/* Whole free areas left to the buddy allocator in every zone. */
+unsigned int dynmemmap_keep_areas = 4;
+/* How long an area has to be free before it is taken back, at least. */
+unsigned int dynmemmap_take_back_delay_ms = 1000;
+
+/*
+ * Isolate whole free areas of one migratetype, oldest first, for taking back.
+ * Stops where the zone's watermark says that it has to.
+ */
+static unsigned long freelist_isolate(struct zone *zone, unsigned int order, unsigned int mt,
+				      unsigned long nr_wanted, struct list_head *areas)
+{
+	struct list_head *free_list = &zone->free_area[order].free_list[mt];
+	unsigned long nr_isolated = 0;
+	struct page *page, *next;
+
+	lockdep_assert_held(&zone->lock);
+	list_for_each_entry_safe_reverse(page, next, free_list, buddy_list) {
+		unsigned long pfn = page_to_pfn(page);
+		unsigned long end_pfn = pfn + (1UL << order);
+		struct dynmemmap_area *area = dynmemmap_area_of(pfn);
+
+		if (nr_isolated >= nr_wanted)
+			break;
+		if (!area)
+			continue;
+		if (!__isolate_free_page(page, order))
+			break;
+		for (; pfn < end_pfn; pfn += DYNMEMMAP_AREA_NR_PAGES) {
+			area = dynmemmap_area_of(pfn);
+			/* Memory can come back online in another zone. */
+			WRITE_ONCE(area->zone, zone);
+			dynmemmap_set_owner(area, DYNMEMMAP_MOVING);
+			list_add(&area->pool_list, areas);
+			nr_isolated++;
+		}
+	}
+	return nr_isolated;
+}
+
+static unsigned long zone_isolate(struct zone *zone, unsigned long nr_wanted,
+				  struct list_head *areas)
+{
+	unsigned long nr_isolated = 0;
+	unsigned int order, mt;
+
+	guard(spinlock_irqsave)(&zone->lock);
+	for (order = DYNMEMMAP_AREA_ORDER; order < NR_PAGE_ORDERS; order++)
+		for (mt = 0; mt < MIGRATE_PCPTYPES && nr_isolated < nr_wanted; mt++)
+			nr_isolated += freelist_isolate(zone, order, mt,
+							nr_wanted - nr_isolated, areas);
+	return nr_isolated;
+}
+
+/* Whole free areas in the free lists, counted up to @nr_max. */
+static unsigned long zone_count_blocks(struct zone *zone, unsigned long nr_max)
+{
+	unsigned long nr_blocks = 0;
+	unsigned int order, mt;
+	struct page *page;
+
+	guard(spinlock_irqsave)(&zone->lock);
+	for (order = DYNMEMMAP_AREA_ORDER; order < NR_PAGE_ORDERS; order++)
+		for (mt = 0; mt < MIGRATE_PCPTYPES; mt++)
+			list_for_each_entry(page, &zone->free_area[order].free_list[mt],
+					    buddy_list) {
+				if (!dynmemmap_area_of(page_to_pfn(page)))
+					continue;
+				nr_blocks += 1UL << (order - DYNMEMMAP_AREA_ORDER);
+				if (nr_blocks >= nr_max)
+					return nr_blocks;
+			}
+	return nr_blocks;
+}
+
+/*
+ * Take back up to @nr_wanted areas, one batch.
+ * Return: how many were.
+ */
+static unsigned long zone_take_back(struct zone *zone, unsigned long nr_wanted)
+{
+	LIST_HEAD(areas);
+	unsigned long nr_isolated;
+	u64 start = local_clock();
+
+	guard(mutex)(&dynmemmap_take_back_mutex);
+	if (nr_ranges || READ_ONCE(dynmemmap_broken))
+		return 0;
+
+	nr_isolated = zone_isolate(zone, min_t(unsigned long, nr_wanted, TAKE_BACK_BATCH_AREAS),
+				   &areas);
+	if (!nr_isolated)
+		return 0;
+	dynmemmap_unpopulate(&areas);
+	dynmemmap_pool_give(&areas);
+	count_vm_events(DYNMEMMAP_TAKE_BACK, nr_isolated);
+	trace_dynmemmap_take_back(nr_isolated, zone_to_nid(zone), zone_idx(zone),
+				  local_clock() - start);
+	return nr_isolated;
+}
+
+/*
+ * Pages on the lists of the CPUs, up to an eighth of the zone, keep the areas
+ * around them from being whole. Get them when a burst is over: in the first
+ * passes in which nothing has been lent, because what ends after it frees some
+ * more.
+ * Return: true if that was done, and there may be more to take back.
+ */
+static bool zone_drain(struct zone *zone, bool lent_since)
+{
+	struct dynmemmap_pool *pool = dynmemmap_zone_pool(zone);
+
+	if (lent_since)
+		pool->nr_quiet_passes = 0;
+	if (lent_since || pool->nr_quiet_passes == DRAIN_PASSES)
+		return false;
+	pool->nr_quiet_passes++;
+	drain_all_pages(zone);
+	return true;
+}
+
+/*
+ * One pass over a zone.
+ * Return: true if another is due.
+ */
+static bool zone_balance(struct zone *zone)
+{
+	struct dynmemmap_pool *pool = dynmemmap_zone_pool(zone);
+	unsigned long nr_areas_zone = zone_managed_pages(zone) >> DYNMEMMAP_AREA_ORDER;
+	unsigned long nr_lent = READ_ONCE(pool->nr_lent);
+	bool lent_since = nr_lent != pool->nr_lent_seen;
+	bool drained = zone_drain(zone, lent_since);
+	unsigned long nr_excess, nr_wanted, nr_taken;
+
+	nr_excess = dynmemmap_policy_excess(zone_count_blocks(zone, nr_areas_zone),
+					    READ_ONCE(dynmemmap_keep_areas));
+	nr_wanted = dynmemmap_policy_take_back(nr_excess, pool->nr_excess_seen, lent_since,
+					       nr_areas_zone);
+	pool->nr_lent_seen = nr_lent;
+
+	while (nr_wanted) {
+		nr_taken = zone_take_back(zone, nr_wanted);
+		if (!nr_taken)
+			break;
+		nr_excess -= min(nr_excess, nr_taken);
+		nr_wanted -= min(nr_wanted, nr_taken);
+		cond_resched();
+	}
+	pool->nr_excess_seen = nr_excess;
+	return nr_excess || lent_since || drained;
+}
+
+static unsigned long worker_delay(void)
+{
+	return msecs_to_jiffies(READ_ONCE(dynmemmap_take_back_delay_ms));
+}
+
+/**
+ * dynmemmap_worker_rearm() - have the worker pass after the delay as it is now
+ * @node:	the node
+ *
+ * Context: process context.
+ */
+void dynmemmap_worker_rearm(struct dynmemmap_node *node)
+{
+	mod_delayed_work(system_dfl_wq, &node->work, worker_delay());
+}
+
+/**
+ * dynmemmap_kick() - start what is due
+ * @work:	embedded in the node
+ *
+ * Context: irq_work, because what calls dynmemmap_worker_kick() may hold locks
+ * of the allocator, of the workqueues or of printk().
+ */
+void dynmemmap_kick(struct irq_work *work)
+{
+	struct dynmemmap_node *node = container_of(work, struct dynmemmap_node, kick_work);
+	unsigned long repaired_ip = READ_ONCE(node->repaired_ip);
+
+	if (repaired_ip)
+		pr_notice_once("repaired a read of a struct page by %pS\n", (void *)repaired_ip);
+	if (dynmemmap_stock_is_low(node))
+		queue_work(system_highpri_wq, &node->refill_work);
+	queue_delayed_work(system_dfl_wq, &node->work, worker_delay());
+}
+
+/**
+ * dynmemmap_worker_kick() - refill the stock now if it is low; balance later
+ * @node:	the node
+ *
+ * Context: any but NMI.
+ */
+void dynmemmap_worker_kick(struct dynmemmap_node *node)
+{
+	if (READ_ONCE(dynmemmap_ready))
+		irq_work_queue(&node->kick_work);
+}
+
+/**
+ * dynmemmap_worker() - balance pool, buddy allocator and stock of a node
+ * @work:	embedded in the node
+ *
+ * Context: workqueue. Runs again by itself while there is something to do.
+ */
+void dynmemmap_worker(struct work_struct *work)
+{
+	struct dynmemmap_node *node = container_of(to_delayed_work(work),
+						   struct dynmemmap_node, work);
+	struct zone *zone, *zones = NODE_DATA(node->nid)->node_zones;
+	bool again = false;
+
+	for (zone = zones; zone < zones + MAX_NR_ZONES; zone++) {
+		if (populated_zone(zone))
+			again |= zone_balance(zone);
+	}
+	scoped_guard(mutex, &dynmemmap_take_back_mutex) {
+		if (nr_ranges || READ_ONCE(dynmemmap_broken))
+			break;
+		dynmemmap_repairs_undo(node);
+		dynmemmap_stock_drain(node);
+	}
+	if (again)
+		dynmemmap_worker_kick(node);
+}
+
+void __dynmemmap_free_notify(struct zone *zone)
+{
+	struct dynmemmap_node *node = dynmemmap_nodes[zone_to_nid(zone)];
+
+	if (!delayed_work_pending(&node->work))
+		dynmemmap_worker_kick(node);
+}
+
+static void range_lend(unsigned long start_pfn, unsigned long end_pfn)
+{
+	unsigned long pfn = ALIGN_DOWN(start_pfn, DYNMEMMAP_AREA_NR_PAGES);
+
+	for (; pfn < end_pfn; pfn += DYNMEMMAP_AREA_NR_PAGES) {
+		struct dynmemmap_area *area = dynmemmap_area_of(pfn);
+
+		if (area && dynmemmap_pool_take_area(area))
+			dynmemmap_area_lend(area, "range");
+		cond_resched();
+	}
+}
+
+void __dynmemmap_range_get(unsigned long start_pfn, unsigned long end_pfn)
+{
+	scoped_guard(mutex, &dynmemmap_take_back_mutex)
+		nr_ranges++;
+	range_lend(start_pfn, end_pfn);
+}
+
+void __dynmemmap_range_put(void)
+{
+	int nid;
+
+	scoped_guard(mutex, &dynmemmap_take_back_mutex)
+		nr_ranges--;
+	for_each_online_node(nid)
+		dynmemmap_worker_kick(dynmemmap_nodes[nid]);
+}

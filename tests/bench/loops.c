@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Loops of system calls and page faults that cost what the page allocator
+ * costs. For a guest with ICOUNT=1, where a nanosecond is one instruction.
+ *
+ * Prints a line per loop: its name and the instructions per operation. Each
+ * loop runs several times and the best time counts: an interrupt can only add.
+ * Changes a sysctl of the guest.
+ */
+#define _GNU_SOURCE
+#include <err.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+#define PAGE_BYTES	4096UL
+#define HUGE_BYTES	(2UL << 20)
+
+/* Short enough to fit between two timer ticks. */
+#define NR_FAULTS	250
+/* Much longer than the lists of a CPU once these have been made short. */
+#define NR_PIPES	64
+/* Also short enough. */
+#define PIPE_PAGES	256
+#define BATCH_PAGES	(NR_PIPES * PIPE_PAGES)
+#define NR_HUGE		4
+
+static char *memory;
+static int pipes[NR_PIPES][2];
+
+static void setup_pages(void)
+{
+	size_t size = BATCH_PAGES * PAGE_BYTES;
+	char *start = mmap(NULL, size + HUGE_BYTES, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (start == MAP_FAILED)
+		err(1, "mmap");
+	memory = (char *)(((unsigned long)start + HUGE_BYTES - 1) & ~(HUGE_BYTES - 1));
+}
+
+static void set_huge(int advice)
+{
+	if (madvise(memory, NR_HUGE * HUGE_BYTES, advice))
+		err(1, "madvise");
+}
+
+static void setup_small(void)
+{
+	set_huge(MADV_NOHUGEPAGE);
+}
+
+/* The lists of a CPU grow to an eighth of memory, unless they are told not to. */
+static void setup_short_lists(void)
+{
+	FILE *file = fopen("/proc/sys/vm/percpu_pagelist_high_fraction", "w");
+
+	if (!file || fputs("1000000", file) < 0 || fclose(file))
+		err(1, "percpu_pagelist_high_fraction");
+}
+
+static void setup_huge(void)
+{
+	set_huge(MADV_HUGEPAGE);
+}
+
+static void drop(size_t size)
+{
+	if (madvise(memory, size, MADV_DONTNEED))
+		err(1, "madvise");
+}
+
+static void touch(size_t size, size_t step)
+{
+	size_t i;
+
+	for (i = 0; i < size; i += step)
+		*(volatile char *)(memory + i) = 1;
+}
+
+static void setup_pipes(void)
+{
+	struct rlimit limit = { 4 * NR_PIPES, 4 * NR_PIPES };
+	int i;
+
+	if (setrlimit(RLIMIT_NOFILE, &limit))
+		err(1, "setrlimit");
+	for (i = 0; i < NR_PIPES; i++) {
+		if (pipe2(pipes[i], O_DIRECT))
+			err(1, "pipe2");
+		if (fcntl(pipes[i][1], F_SETPIPE_SZ, PIPE_PAGES * PAGE_BYTES) < 0)
+			err(1, "F_SETPIPE_SZ");
+	}
+}
+
+static void put_packet(int pipe)
+{
+	char byte = 0;
+
+	if (write(pipes[pipe][1], &byte, 1) != 1)
+		err(1, "write");
+}
+
+static void get_packet(int pipe)
+{
+	char byte;
+
+	if (read(pipes[pipe][0], &byte, 1) != 1)
+		err(1, "read");
+}
+
+/* In packet mode each write takes a page of its own, and nothing clears it. */
+static void cycle_pipes(int nr_pipes)
+{
+	int i, j;
+
+	for (i = 0; i < nr_pipes; i++)
+		for (j = 0; j < PIPE_PAGES; j++)
+			put_packet(i);
+	for (i = 0; i < nr_pipes; i++)
+		for (j = 0; j < PIPE_PAGES; j++)
+			get_packet(i);
+}
+
+/* A pipe keeps its last page: the same system calls without the allocator. */
+static void run_packet(void)
+{
+	int i;
+
+	for (i = 0; i < PIPE_PAGES; i++) {
+		put_packet(0);
+		get_packet(0);
+	}
+}
+
+static void run_pipe(void)
+{
+	cycle_pipes(1);
+}
+
+static void run_pipes(void)
+{
+	cycle_pipes(NR_PIPES);
+}
+
+static void run_fault_one(void)
+{
+	int i;
+
+	for (i = 0; i < NR_FAULTS; i++) {
+		touch(1, 1);
+		drop(PAGE_BYTES);
+	}
+}
+
+static void run_fault_batch(void)
+{
+	touch(BATCH_PAGES * PAGE_BYTES, PAGE_BYTES);
+	drop(BATCH_PAGES * PAGE_BYTES);
+}
+
+static void run_populate_batch(void)
+{
+	if (madvise(memory, BATCH_PAGES * PAGE_BYTES, MADV_POPULATE_WRITE))
+		err(1, "MADV_POPULATE_WRITE");
+	drop(BATCH_PAGES * PAGE_BYTES);
+}
+
+static void run_huge(void)
+{
+	touch(NR_HUGE * HUGE_BYTES, HUGE_BYTES);
+	drop(NR_HUGE * HUGE_BYTES);
+}
+
+static const struct loop {
+	const char *name;
+	void (*setup)(void);
+	void (*run)(void);
+	int nr_operations;
+	int nr_repeats;
+} loops[] = {
+	{ "packet",	setup_small,		run_packet,		PIPE_PAGES,	60 },
+	{ "page",	setup_small,		run_pipe,		PIPE_PAGES,	60 },
+	{ "fault",	setup_small,		run_fault_one,		NR_FAULTS,	60 },
+	{ "pages",	setup_short_lists,	run_pipes,		BATCH_PAGES,	10 },
+	{ "faults",	setup_small,		run_fault_batch,	BATCH_PAGES,	5 },
+	{ "populate",	setup_small,		run_populate_batch,	BATCH_PAGES,	5 },
+	{ "huge",	setup_huge,		run_huge,		NR_HUGE,	10 },
+};
+
+static long now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000L + t.tv_nsec;
+}
+
+static double measure(const struct loop *loop)
+{
+	long start, spent, best = 0;
+	int i;
+
+	loop->setup();
+	/* The first round warms up: memory is lent, lists are filled. */
+	loop->run();
+	for (i = 0; i < loop->nr_repeats; i++) {
+		start = now();
+		loop->run();
+		spent = now() - start;
+		if (!best || spent < best)
+			best = spent;
+	}
+	return (double)best / loop->nr_operations;
+}
+
+static void pin(void)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(0, &set);
+	if (sched_setaffinity(0, sizeof(set), &set))
+		err(1, "sched_setaffinity");
+}
+
+int main(void)
+{
+	unsigned int i;
+
+	pin();
+	setup_pages();
+	setup_pipes();
+	for (i = 0; i < ARRAY_SIZE(loops); i++) {
+		printf("%s %.2f\n", loops[i].name, measure(&loops[i]));
+		fflush(stdout);
+	}
+	return 0;
+}

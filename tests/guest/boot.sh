@@ -1,0 +1,28 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The kernel boots, and sees the memory that it was given.
+#
+# kernels: stock dynamic debug
+# mem: 1G
+# timeout: 120
+
+. "$DYNMEMMAP/tests/guest/lib.sh"
+
+case $(uname -r) in
+7.3.*-"$KERNEL")
+	ok "this is the $KERNEL kernel"
+	;;
+*)
+	not_ok "this is the $KERNEL kernel, not $(uname -r)"
+	;;
+esac
+
+expect "all processors are online" "$(nproc)" -eq 2
+expect "most of the memory is there" "$(meminfo MemTotal)" -gt $((700 << 10))
+expect "most of it is free" "$(meminfo MemAvailable)" -gt $((600 << 10))
+expect "available is not more than total" "$(meminfo MemAvailable)" -le "$(meminfo MemTotal)"
+expect_success "files can be written" touch /tmp/file
+expect_failure "the host's files cannot" touch "$DYNMEMMAP/file"
+
+finish

@@ -1,0 +1,46 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Memory reserved for contiguous allocation is lent to others meanwhile.
+#
+# kernels: dynamic
+# mem: 6G
+# append: dynamic_memmap=on cma=64M hugetlb_cma=1G
+# timeout: 300
+
+. "$DYNMEMMAP/tests/guest/lib.sh"
+
+cma=$(grep -lx 16384 /sys/kernel/debug/cma/*/count)
+cma=${cma%/count}
+expect "there is a region of 64 MiB" -n "$cma"
+expect "and one of 1 GiB" "$(meminfo CmaTotal)" -eq $(((1024 + 64) << 10))
+expect "both are free" "$(meminfo CmaFree)" -ge $((1060 << 10))
+remember_memmap
+
+used=$(cat "$cma/used")
+for pages in 1 100 3000 8192; do
+	expect_success "$pages pages are allocated" eval "echo $pages >$cma/alloc"
+done
+expect "they are used" $(($(cat "$cma/used") - used)) -ge $((1 + 100 + 3000 + 8192))
+expect_success "they are freed" eval "echo $((1 + 100 + 3000 + 8192)) >$cma/free"
+expect "none is used" "$(cat "$cma/used")" -eq "$used"
+
+# Others have it: their memory has to move.
+expect_success "most memory is filled" hold_start some 3300 thp
+expect "the regions, too" "$(meminfo CmaFree)" -le $((900 << 10))
+hold_start less 100
+expect_success "8192 pages are allocated" eval "echo 8192 >$cma/alloc"
+expect_success "memory keeps its contents" hold_check some
+expect_success "they are freed" eval "echo 8192 >$cma/free"
+hold_stop some
+hold_stop less
+
+pages=/sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages
+echo 1 >$pages
+expect "a page of 1 GiB is allocated" "$(cat $pages)" -eq 1
+echo 0 >$pages
+expect "it is freed" "$(cat $pages)" -eq 0
+expect_memmap_back 15
+expect_consistent
+
+finish

@@ -1,0 +1,38 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Memory is set aside for a crash kernel, and one is loaded into it.
+#
+# kernels: dynamic
+# mem: 2G
+# append: dynamic_memmap=on crashkernel=256M
+# timeout: 300
+
+. "$DYNMEMMAP/tests/guest/lib.sh"
+
+expect "memory is set aside" "$(cat /sys/kernel/kexec_crash_size)" -eq $((256 << 20))
+remember_memmap
+expect_success "most memory is filled" hold_start some 1300 thp
+expect_success "it keeps its contents" hold_check some
+hold_stop some
+
+# Any kernel will do: it is not started.
+image=$(find -L "$DYNMEMMAP/build" -path "*/arch/x86/boot/bzImage" 2>/dev/null | head -n 1)
+if [[ -n $image ]]; then
+	expect_success "a crash kernel is loaded" kexec -p -s --reuse-cmdline "$image"
+	expect "it is there" "$(cat /sys/kernel/kexec_crash_loaded)" -eq 1
+	expect_success "it is unloaded" kexec -p -s -u
+else
+	skip "a crash kernel is loaded" "there is none below build/"
+fi
+echo 0 >/sys/kernel/kexec_crash_size
+expect "the memory is given back" "$(cat /sys/kernel/kexec_crash_size)" -eq 0
+expect_success "all but that is filled" hold_start some 1700 thp
+expect_success "it keeps its contents" hold_check some
+hold_stop some
+
+# Given back, it becomes idle like any other: 128 areas have no struct pages.
+expect_memmap_back 20
+expect_consistent
+
+finish

@@ -1,0 +1,107 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""Hold memory, and tell whether it still reads as it was written.
+
+usage: hold.py STATUS MIB [KIND]
+
+  KIND  anon     small pages of this process (this is the default)
+        thp      huge pages if possible
+        sparse   one small page of every four, the others freed again
+        ksm      the same contents in every such process, mergeable
+        hugetlb  pages of 2 MiB; gigantic: of 1 GiB
+        shm      shared anonymous memory
+        /FILE    that file
+
+Writes "ready" to the file STATUS when the memory is filled. At SIGUSR1 looks at
+all of it and writes "good" or "bad at OFFSET"; ends at SIGTERM.
+"""
+
+import mmap
+import os
+import signal
+import sys
+
+CHUNK = 1 << 20
+PAGE = mmap.PAGESIZE
+SPARSE = 4 * PAGE
+MADV_MERGEABLE, MADV_HUGEPAGE, MADV_NOHUGEPAGE = 12, 14, 15
+MAP_HUGETLB, MAP_HUGE_SHIFT = 0x40000, 26
+
+
+class Pattern:
+    """Pages that compress well and differ from each other."""
+
+    def __init__(self, kind):
+        words = os.urandom(8 * (CHUNK // PAGE))
+        if kind == "ksm":
+            words = bytes(range(256)) * 8
+        self.bytes = b"".join(words[i:i + 8] * (PAGE // 8) for i in range(0, len(words), 8))
+
+    def of(self, index):
+        shift = index * (PAGE + 8) % CHUNK
+        return self.bytes[shift:] + self.bytes[:shift]
+
+
+def get_memory(size, kind):
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+    advice = {"anon": MADV_NOHUGEPAGE, "sparse": MADV_NOHUGEPAGE, "thp": MADV_HUGEPAGE,
+              "ksm": MADV_MERGEABLE}.get(kind)
+    if kind == "hugetlb":
+        flags |= MAP_HUGETLB | 21 << MAP_HUGE_SHIFT
+    elif kind == "gigantic":
+        flags |= MAP_HUGETLB | 30 << MAP_HUGE_SHIFT
+    elif kind == "shm":
+        flags = mmap.MAP_SHARED | mmap.MAP_ANONYMOUS
+    elif kind.startswith("/"):
+        fd = os.open(kind, os.O_RDWR | os.O_CREAT, 0o600)
+        os.ftruncate(fd, size)
+        return mmap.mmap(fd, size, mmap.MAP_SHARED)
+    memory = mmap.mmap(-1, size, flags)
+    if advice is not None:
+        memory.madvise(advice)
+    return memory
+
+
+def say(path, text):
+    """All at once: who waits for it reads as soon as there is anything."""
+    with open(path + ".new", "w", encoding="ascii") as file:
+        file.write(text + "\n")
+    os.rename(path + ".new", path)
+
+
+def check(memory, chunks, pattern, sparse):
+    for index in range(chunks):
+        start, wanted = index * CHUNK, pattern.of(index)
+        if sparse:
+            for page in range(0, CHUNK, SPARSE):
+                if memory[start + page:start + page + PAGE] != wanted[page:page + PAGE]:
+                    return f"bad at {start + page:#x}"
+        elif memory[start:start + CHUNK] != wanted:
+            return f"bad at {start:#x}"
+    return "good"
+
+
+def main():
+    status, mib = sys.argv[1], int(sys.argv[2])
+    kind = sys.argv[3] if len(sys.argv) > 3 else "anon"
+    signals = {signal.SIGUSR1, signal.SIGTERM}
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    pattern = Pattern(kind)
+    try:
+        memory = get_memory(mib * CHUNK, kind)
+    except OSError as error:
+        say(status, f"failed: {error.strerror}")
+        return 1
+    for index in range(mib):
+        memory[index * CHUNK:(index + 1) * CHUNK] = pattern.of(index)
+    if kind == "sparse":
+        for start in range(0, mib * CHUNK, SPARSE):
+            memory.madvise(mmap.MADV_DONTNEED, start + PAGE, SPARSE - PAGE)
+    say(status, "ready")
+    while signal.sigwait(signals) == signal.SIGUSR1:
+        say(status, check(memory, mib, pattern, kind == "sparse"))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,51 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Huge pages of 2 MiB and of 1 GiB, allocated and freed at run time.
+#
+# kernels: dynamic
+# mem: 4G
+# append: dynamic_memmap=on
+# timeout: 300
+
+. "$DYNMEMMAP/tests/guest/lib.sh"
+
+pages=/sys/kernel/mm/hugepages
+remember_memmap
+
+allocate()	# SIZE NUMBER
+{
+	echo "$2" >"$pages/hugepages-$1/nr_hugepages"
+	expect "there are $2 of $1" "$(cat "$pages/hugepages-$1/nr_hugepages")" -eq "$2"
+}
+
+free=$(meminfo MemFree)
+allocate 2048kB 300
+expect "free memory is less by as much" $((free - $(meminfo MemFree))) -ge $((600 << 10))
+expect_success "pages of 2 MiB are filled" hold_start huge 400 hugetlb
+expect "$(cat $pages/hugepages-2048kB/free_hugepages) of them are free" \
+	"$(cat $pages/hugepages-2048kB/free_hugepages)" -eq 100
+expect_success "other memory is filled" hold_start some 300
+expect_success "they keep their contents" hold_check huge
+hold_stop huge
+allocate 2048kB 0
+
+allocate 1048576kB 1
+expect_success "a page of 1 GiB is filled" hold_start huge 1024 gigantic
+expect_success "it keeps its contents" hold_check huge
+expect_success "other memory keeps its contents" hold_check some
+hold_stop huge
+allocate 1048576kB 0
+
+# From huge to small: the same memory, split without going through the allocator.
+allocate 1048576kB 1
+echo 1 >$pages/hugepages-1048576kB/demote
+expect "a page of 1 GiB is demoted" "$(cat $pages/hugepages-2048kB/nr_hugepages)" -eq 512
+allocate 2048kB 0
+expect_success "other memory keeps its contents" hold_check some
+hold_stop some
+
+expect_memmap_back 15
+expect_consistent
+
+finish

@@ -1,0 +1,51 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# A guest that does nothing has next to no memmap, and all figures agree.
+#
+# kernels: dynamic
+# mem: 4G
+# append: dynamic_memmap=on
+# timeout: 300
+
+. "$DYNMEMMAP/tests/guest/lib.sh"
+
+# What the kernel has by itself, other than its memmap, grows with debugging.
+mem_mib=${1:-4096} limit_mib=${2:-4} own_mib=$((80 + mem_mib / 128))
+if [[ $KERNEL == debug ]]; then
+	limit_mib=$((limit_mib + 60)) own_mib=1200
+fi
+
+until (($(cut -d. -f1 /proc/uptime) >= 10)); do
+	sleep 0.5
+done
+if [[ $KERNEL == debug ]]; then
+	eventually 30 memmap_rests
+fi
+
+note "memmap: $(dm memmap_bytes) bytes of $(dm full_memmap_bytes)," \
+	"areas: $(dm areas_idle) idle, $(dm areas_split) split"
+expect "the memmap takes at most $limit_mib MiB" "$(dm memmap_bytes)" -le $((limit_mib << 20))
+expect "a full one would take $((mem_mib / 64)) MiB" \
+	"$(dm full_memmap_bytes)" -eq $((mem_mib << 20 >> 6))
+expect "there are no huge areas" "$(dm areas_huge)" -eq 0
+expect "idle areas are in the pool" "$(dm pool_areas)" -eq "$(dm areas_idle)"
+expect "the stock is stocked" "$(dm stock_free_frames)" -ge "$(dm stock_reserve_frames)"
+expect "the memory that the memmap would have taken can be used" \
+	"$(meminfo MemTotal)" -ge $((mem_mib - own_mib << 10))
+expect "idle memory counts as free" \
+	"$(meminfo MemFree)" -ge $(($(meminfo MemTotal) - (own_mib << 10)))
+expect "and as available" "$(meminfo MemAvailable)" -ge $(($(meminfo MemTotal) * 9 / 10))
+expect "the pool is less than what is free" \
+	"$(($(dm pool_areas) * 2048))" -le "$(meminfo MemFree)"
+expect_consistent
+
+free_in_zones=$(awk '/^ *pages free/ { sum += $3 } END { print sum }' /proc/zoneinfo)
+expect "zoneinfo and vmstat agree on what is free, to 1 MiB" \
+	$((free_in_zones - $(vmstat nr_free_pages))) -ge -256 -a \
+	$((free_in_zones - $(vmstat nr_free_pages))) -le 256
+blocks=$(awk '/^Number of blocks/ { on = 1; next }
+	on && /zone/ { for (i = 5; i <= NF; i++) sum += $i } END { print sum }' /proc/pagetypeinfo)
+expect "pagetypeinfo knows the blocks of idle areas" "$blocks" -ge "$(dm areas_idle)"
+
+finish

@@ -1,0 +1,323 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# TAP for guest tests. A test sources this file, calls its cases and ends with
+# "finish". A case is one line "ok N - name", "not ok N - name" or
+# "ok N - name # SKIP why"; lines that start with "#" explain.
+
+set -u
+
+tap_count=0
+tap_failed=0
+
+DM=/sys/kernel/mm/dynamic_memmap
+
+ok()
+{
+	echo "ok $((++tap_count)) - $*"
+}
+
+not_ok()
+{
+	echo "not ok $((++tap_count)) - $*"
+	tap_failed=$((tap_failed + 1))
+}
+
+skip()	# NAME WHY...
+{
+	local name=$1
+
+	shift
+	echo "ok $((++tap_count)) - $name # SKIP $*"
+}
+
+note()
+{
+	printf '%s\n' "$*" | sed 's/^/# /'
+}
+
+# A command that must succeed; what it prints is shown if it does not.
+expect_success()	# NAME COMMAND...
+{
+	local name=$1 output status
+
+	shift
+	if output=$("$@" 2>&1); then
+		ok "$name"
+	else
+		status=$?
+		not_ok "$name"
+		note "'$*' ended with status $status"
+		[[ -z $output ]] || note "$output"
+	fi
+}
+
+expect_failure()	# NAME COMMAND...
+{
+	local name=$1 output
+
+	shift
+	if output=$("$@" 2>&1); then
+		not_ok "$name"
+		note "'$*' succeeded, and should not"
+		[[ -z $output ]] || note "$output"
+	else
+		ok "$name"
+	fi
+}
+
+# A comparison by test(1): expect 'memory is there' "$kib" -gt 1000
+expect()	# NAME EXPRESSION...
+{
+	local name=$1
+
+	shift
+	if test "$@"; then
+		ok "$name"
+	else
+		not_ok "$name"
+		note "not true: $*"
+	fi
+}
+
+# Try for a while: what a worker does, it does later.
+eventually()	# SECONDS COMMAND...
+{
+	local end=$((SECONDS + $1))
+
+	shift
+	until "$@"; do
+		((SECONDS < end)) || return 1
+		sleep 0.2
+	done
+}
+
+meminfo()	# FIELD; in KiB
+{
+	awk -v field="$1:" '$1 == field { print $2 }' /proc/meminfo
+}
+
+vmstat()	# COUNTER
+{
+	awk -v field="$1" '$1 == field { print $2 }' /proc/vmstat
+}
+
+# Whether the kernel was started with this argument.
+booted_with()	# ARGUMENT
+{
+	grep -qw -- "$1" /proc/cmdline
+}
+
+# A figure or a knob of dynamic memmap, in total or of one node.
+dm()	# FILE [NODE]
+{
+	cat "$DM/${2:+node$2/}$1"
+}
+
+dm_on()
+{
+	[[ -d $DM ]]
+}
+
+memmap_kib()
+{
+	echo $(($(dm memmap_bytes) >> 10))
+}
+
+memmap_is_below()	# KIB
+{
+	(($(memmap_kib) <= $1))
+}
+
+memmap_rests()
+{
+	local before
+
+	before=$(dm memmap_bytes)
+	sleep 2
+	(($(dm memmap_bytes) == before))
+}
+
+# Remember what the memmap of the guest at rest takes; then, after a load, assert
+# that it is as small again, 2 MiB more at the most. How much is "unused" is the
+# test's to decide: it has to have freed what it allocated.
+remember_memmap()
+{
+	eventually 20 memmap_rests || note "the memmap does not come to rest"
+	memmap_before=$(memmap_kib)
+	note "memmap at rest: $memmap_before KiB"
+}
+
+# A test leaves page cache and slab behind; only pressure.sh is held to 2 MiB.
+expect_memmap_back()	# [SECONDS [KIB]]
+{
+	local kib=${2:-4096}
+	local limit=$((memmap_before + kib))
+
+	# More than the rest that is allowed on a processor that is not emulated.
+	eventually "${1:-10}" memmap_is_below "$limit"
+	note "memmap now: $(memmap_kib) KiB," \
+		"areas: $(dm areas_idle) idle, $(dm areas_split) split"
+	expect "the memmap is back to within $kib KiB of before" "$(memmap_kib)" -le "$limit"
+}
+
+# Whether the counts of areas agree with each other and with the size of memory.
+areas_agree()	# [NODE]
+{
+	local sum=$(($(dm areas_idle "$@") + $(dm areas_huge "$@") + $(dm areas_split "$@")))
+
+	((sum == $(dm full_memmap_bytes "$@") / 32768 &&
+		$(dm pool_areas "$@") <= sum &&
+		$(dm stock_free_frames "$@") <= $(dm stock_frames "$@")))
+}
+
+nodes_agree()
+{
+	local file node sum
+
+	for file in areas_idle areas_huge areas_split pool_areas stock_frames \
+		stock_free_frames memmap_bytes full_memmap_bytes read_repairs write_repairs; do
+		sum=0
+		for node in "$DM"/node*; do
+			sum=$((sum + $(<"$node/$file")))
+		done
+		((sum == $(dm $file))) || return 1
+	done
+}
+
+# The free lists as user space sees them, in pages; those of the CPUs are apart.
+buddyinfo_pages()
+{
+	awk '{ for (i = 5; i <= NF; i++) sum += $i * 2 ^ (i - 5) } END { print sum }' /proc/buddyinfo
+}
+
+buddyinfo_agrees()
+{
+	local pages free
+
+	# Folds what the CPUs have counted for themselves.
+	cat /proc/sys/vm/stat_refresh
+	free=$(vmstat nr_free_pages)
+	pages=$(buddyinfo_pages)
+	((pages == free))
+}
+
+# The figures are taken one after the other: retry until nothing moves between.
+expect_consistent()
+{
+	expect_success "idle, huge and split areas are all areas" eventually 5 areas_agree
+	expect_success "the totals are the sums over the nodes" eventually 5 nodes_agree
+	expect_success "buddyinfo adds up to the free pages" eventually 5 buddyinfo_agrees
+}
+
+# A process that keeps MIB of memory filled with a pattern of its own, until
+# hold_stop. Several can be held by different names. See hold.py for KIND. All of
+# these can be called in a subshell, as expect_success does.
+hold_start()	# NAME MIB [KIND]; by the command in $HOLD_UNDER, if any
+{
+	local name=$1
+	local -a under
+
+	shift
+	read -ra under <<<"${HOLD_UNDER-}"
+	rm -f "/tmp/hold.$name"
+	"${under[@]}" /usr/bin/python3 -I "$DYNMEMMAP/tests/guest/hold.py" \
+		"/tmp/hold.$name" "$@" >/tmp/hold.output 2>&1 &
+	echo $! >"/tmp/pid.$name"
+	hold_answers "$name" ready
+}
+
+hold_pid()	# NAME
+{
+	cat "/tmp/pid.$1"
+}
+
+hold_has_said()	# NAME
+{
+	[[ -s /tmp/hold.$1 ]] || ! kill -0 "$(hold_pid "$1")" 2>/dev/null
+}
+
+hold_answers()	# NAME TEXT
+{
+	eventually 240 hold_has_said "$1"
+	[[ $(cat "/tmp/hold.$1" 2>&1) == "$2" ]] && return
+	cat "/tmp/hold.$1" /tmp/hold.output
+	return 1
+}
+
+# Whether all of it still reads as it was written.
+hold_check()	# NAME
+{
+	rm -f "/tmp/hold.$1"
+	kill -USR1 "$(hold_pid "$1")" && hold_answers "$1" good
+}
+
+hold_is_gone()	# NAME
+{
+	wait "$(hold_pid "$1")" 2>/dev/null
+	! kill -0 "$(hold_pid "$1")" 2>/dev/null
+}
+
+hold_stop()	# NAME
+{
+	kill -TERM "$(hold_pid "$1")" 2>/dev/null
+	eventually 30 hold_is_gone "$1"
+}
+
+# Any work that makes areas come and go, until load_stop.
+load_start()	# [STRESS_NG_OPTIONS...]
+{
+	local options=("$@")
+
+	((${#options[@]})) || options=(--vm 2 --vm-bytes 30% --vm-method write64 --vm-hang 0
+		--mmap 1 --mmap-bytes 10%)
+	stress-ng --temp-path /tmp --quiet --timeout 600 "${options[@]}" &
+	load_pid=$!
+	sleep 1
+	kill -0 "$load_pid" 2>/dev/null || not_ok "stress-ng does not run: ${options[*]}"
+}
+
+load_stop()
+{
+	kill -TERM "$load_pid" 2>/dev/null
+	wait "$load_pid" 2>/dev/null
+	load_pid=
+}
+
+# Swap in compressed memory.
+zram_swap()	# SIZE; a device number on stdout
+{
+	local number
+
+	number=$(cat /sys/class/zram-control/hot_add) &&
+		echo "$1" >"/sys/block/zram$number/disksize" &&
+		mkswap "/dev/zram$number" >/dev/null &&
+		swapon "/dev/zram$number" &&
+		echo "$number"
+}
+
+# All swap goes, and what zram keeps of it: its pages are spread over many areas.
+zram_swap_end()
+{
+	local reset
+
+	swapoff -a && for reset in /sys/block/zram*/reset; do
+		echo 1 >"$reset"
+	done
+}
+
+finish()
+{
+	if dm_on; then
+		expect "no write to a missing struct page was seen" "$(dm write_repairs)" -eq 0
+		if [[ -z ${may_repair_reads-} ]]; then
+			expect "no read of a missing struct page was repaired" "$(dm read_repairs)" -eq 0
+		else
+			note "$(dm read_repairs) repaired reads: $may_repair_reads"
+		fi
+	elif booted_with dynamic_memmap=on; then
+		not_ok "dynamic memmap is on"
+	fi
+	echo "1..$tap_count"
+	exit $((tap_failed != 0))
+}

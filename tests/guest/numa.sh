@@ -1,0 +1,61 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Two nodes: memory comes from the one that was asked for, and goes back to
+# it.
+#
+# kernels: dynamic
+# mem: 2G
+# numa: 2
+# append: dynamic_memmap=on
+# timeout: 300
+
+. "$DYNMEMMAP/tests/guest/lib.sh"
+
+used()	# NODE; MiB of its memory
+{
+	awk '$3 == "MemUsed:" { print int($4 / 1024) }' "/sys/devices/system/node/node$1/meminfo"
+}
+
+expect "there are two nodes" "$(cat /sys/devices/system/node/online)" = 0-1
+remember_memmap
+for node in 0 1; do
+	expect "node $node has half the areas" "$(dm full_memmap_bytes $node)" -eq $((16 << 20))
+done
+
+for node in 1 0; do
+	other=$((1 - node)) here=$(used $node)
+	there=$(used $other)
+	HOLD_UNDER="numactl --membind=$node"
+	expect_success "memory bound to node $node is filled" hold_start bound 300
+	note "node $node: $here -> $(used $node) MiB, node $other: $there -> $(used $other) MiB"
+	expect "node $node gave it" $(($(used $node) - here)) -ge 240
+	expect "it has struct pages for it" "$(dm areas_split $node)" -ge 145
+	expect "node $other gave next to nothing" $(($(used $other) - there)) -le 40
+	expect_success "it keeps its contents" hold_check bound
+	hold_stop bound
+	expect_memmap_back 15
+done
+
+first=$(used 0) second=$(used 1)
+HOLD_UNDER="numactl --interleave=0,1"
+expect_success "interleaved memory is filled" hold_start bound 300
+HOLD_UNDER=
+expect "node 0 gave half of it" $(($(used 0) - first)) -ge 100
+expect "node 1 gave half of it" $(($(used 1) - second)) -ge 100
+expect_success "it keeps its contents" hold_check bound
+
+expect_success "it moves to node 1" migratepages "$(hold_pid bound)" 0 1
+expect "node 1 has all of it" $(($(used 1) - second)) -ge 240
+expect_success "it keeps its contents" hold_check bound
+expect "node 0 has none of it" "$(used 0)" -le $((first + 40))
+hold_stop bound
+
+# More than one node has.
+expect_success "memory of both nodes is filled" hold_start some 1400 thp
+expect_success "it keeps its contents" hold_check some
+hold_stop some
+expect_memmap_back 15
+expect_consistent
+
+finish

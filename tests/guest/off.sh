@@ -1,0 +1,24 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Without the parameter, nothing of dynamic memmap is there or happens.
+#
+# kernels: dynamic
+# mem: 1G
+# timeout: 300
+
+. "$DYNMEMMAP/tests/guest/lib.sh"
+
+expect "there is no $DM" ! -e "$DM"
+
+hold_start some 300
+expect_success "memory keeps its contents" hold_check some
+hold_stop some
+
+for counter in populate unpopulate lend take_back repair_reads repair_writes; do
+	expect "dynmemmap_$counter stays 0" "$(vmstat dynmemmap_$counter)" -eq 0
+done
+# All of the memmap is there: 16 MiB at least are missing from the total.
+expect "struct pages are allocated at boot" "$(vmstat nr_memmap_boot_pages)" -ge 4096
+
+finish

@@ -1,0 +1,58 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The tracepoints fire, and say what happens.
+#
+# kernels: dynamic
+# mem: 1G
+# append: dynamic_memmap=on
+# timeout: 300
+
+. "$DYNMEMMAP/tests/guest/lib.sh"
+
+tracing=/sys/kernel/tracing
+remember_memmap
+for event in populate unpopulate lend take_back repair; do
+	expect "there is dynmemmap_$event" -d $tracing/events/dynmemmap/dynmemmap_$event
+done
+echo 1 >$tracing/events/dynmemmap/enable
+declare -A before
+for event in populate lend take_back unpopulate; do
+	before[$event]=$(vmstat dynmemmap_$event)
+done
+expect_success "memory is filled" hold_start some 300
+hold_stop some
+expect_memmap_back 15
+echo 0 >$tracing/events/dynmemmap/enable
+echo 0 >$tracing/tracing_on
+grep -v '^#' $tracing/trace >/tmp/trace
+note "$(wc -l </tmp/trace) events, the first and the last:"
+note "$(sed -n '1p;$p' /tmp/trace)"
+
+areas=$(($(dm full_memmap_bytes) / 32768))
+bad=0
+declare -A seen=([populate]=0 [lend]=0 [take_back]=0 [unpopulate]=0 [repair]=0)
+while read -r line; do
+	event=${line##*dynmemmap_}
+	event=${event%%:*}
+	if [[ $line =~ nr_areas=([0-9]+) ]]; then
+		seen[$event]=$((seen[$event] + BASH_REMATCH[1]))
+	else
+		seen[$event]=$((seen[$event] + 1))
+	fi
+	[[ ! $line =~ area=([0-9]+) ]] || ((BASH_REMATCH[1] < areas + 64)) || bad=$((bad + 1))
+	[[ $line =~ node=0 && $line =~ ns=[0-9]+ ]] || bad=$((bad + 1))
+	[[ $event == take_back || $event == unpopulate || $line =~ reason=[a-z-]+ ]] ||
+		bad=$((bad + 1))
+done </tmp/trace
+expect "their fields make sense" $bad -eq 0
+# The counters are not read at the instant at which tracing starts and stops.
+for event in populate lend take_back unpopulate; do
+	more=$((seen[$event] - ($(vmstat dynmemmap_$event) - before[$event])))
+	expect "dynmemmap_$event says as much as the counter, give or take 16" "${more#-}" -le 16
+done
+expect "areas were lent" "${seen[lend]}" -ge 130
+expect "nothing was repaired" "${seen[repair]}" -eq 0
+expect_consistent
+
+finish

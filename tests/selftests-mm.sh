@@ -1,0 +1,58 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# In the guest: run the kernel's own selftests of mm, which are built in DIR.
+# Prints their TAP. Each test is ended after SECONDS; the lines of $LEAVE_OUT
+# name tests not to run.
+#
+# usage: selftests-mm.sh DIR SECONDS [CATEGORY...]
+
+set -eu
+
+dir=$1
+seconds=$2
+shift 2
+
+# They write beside themselves, and are read many times.
+cp -r "$dir" /tmp/mm
+cd /tmp/mm
+
+# run_vmtests.sh knows neither a time limit nor a test to leave out: what runs a
+# test in it becomes a function of ours. A test over the limit ends with 124.
+# shellcheck disable=SC2016  # it is run_vmtests.sh that expands them
+{
+	sed -i 's/("\$@" 2>&1) | tap_prefix/(limited "$@" 2>\&1) | tap_prefix/' run_vmtests.sh
+	grep -qF '(limited "$@" 2>&1) | tap_prefix' run_vmtests.sh
+} || {
+	echo "Bail out! run_vmtests.sh does not run tests as it used to"
+	exit 1
+}
+limited()
+{
+	local status=0 start=$SECONDS name=$*
+
+	if grep -qxF -- "${name#./}" <<<"${LEAVE_OUT-}"; then
+		echo "left out: it took too long elsewhere"
+		return 124
+	fi
+	timeout -k 5 "$LIMIT" "$@" || status=$?
+	echo "seconds: $((SECONDS - start))"
+	# One that had to be killed ends with 137.
+	((SECONDS - start < LIMIT)) || status=124
+	return $status
+}
+export -f limited
+export LIMIT=$seconds
+
+status=0
+for category in "$@"; do
+	echo "# category $category"
+	bash run_vmtests.sh -t "$category" || status=$?
+	# A category that was given no time to clean up leaves huge pages behind.
+	for pages in /sys/kernel/mm/hugepages/*/nr_hugepages; do
+		echo 0 >"$pages"
+	done
+done
+echo "# all categories done"
+# A failing test is for the host to judge.
+((status <= 4))

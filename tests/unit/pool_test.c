@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * pool.c: areas come and go, the count and the owner with them.
+ */
+#include "internal.h"
+
+#define NR_AREAS	64
+
+static struct dynmemmap_pool pool;
+static struct dynmemmap_area areas[NR_AREAS];
+
+static void setup(void)
+{
+	unsigned int i;
+
+	dynmemmap_pool_init(&pool);
+	for (i = 0; i < NR_AREAS; i++)
+		dynmemmap_area_init(&areas[i], i, 0);
+	dynmemmap_broken = false;
+}
+
+static void pool_check(unsigned long nr_expected)
+{
+	struct dynmemmap_area *area;
+	unsigned long nr_areas = 0;
+
+	list_for_each_entry(area, &pool.areas, pool_list) {
+		CHECK(area->owner == DYNMEMMAP_POOL);
+		nr_areas++;
+	}
+	CHECK(nr_areas == nr_expected);
+	CHECK(pool.nr_areas == nr_expected);
+	CHECK(!dynmemmap_broken);
+}
+
+static void pool_starts_empty(void)
+{
+	setup();
+	CHECK(!dynmemmap_pool_first(&pool));
+	CHECK(!pool.nr_lent && !pool.nr_lent_seen && !pool.nr_quiet_passes && !pool.nr_excess_seen);
+	pool_check(0);
+}
+
+static void pool_add_and_remove_mirror(void)
+{
+	setup();
+	dynmemmap_pool_add(&pool, &areas[0]);
+	CHECK(areas[0].owner == DYNMEMMAP_POOL);
+	CHECK(dynmemmap_pool_first(&pool) == &areas[0]);
+	pool_check(1);
+
+	dynmemmap_pool_remove(&pool, &areas[0]);
+	CHECK(areas[0].owner == DYNMEMMAP_MOVING);
+	CHECK(areas[0].state == DYNMEMMAP_IDLE);
+	CHECK(list_empty(&areas[0].pool_list));
+	CHECK(!dynmemmap_pool_first(&pool));
+	pool_check(0);
+}
+
+static void pool_first_is_the_one_added_last(void)
+{
+	unsigned int i;
+
+	setup();
+	for (i = 0; i < NR_AREAS; i++) {
+		dynmemmap_pool_add(&pool, &areas[i]);
+		CHECK(dynmemmap_pool_first(&pool) == &areas[i]);
+		pool_check(i + 1);
+	}
+	while (i--) {
+		CHECK(dynmemmap_pool_first(&pool) == &areas[i]);
+		dynmemmap_pool_remove(&pool, &areas[i]);
+		pool_check(i);
+	}
+}
+
+static void pool_first_leaves_it_there(void)
+{
+	setup();
+	dynmemmap_pool_add(&pool, &areas[0]);
+	CHECK(dynmemmap_pool_first(&pool) == dynmemmap_pool_first(&pool));
+	pool_check(1);
+}
+
+static void pool_removes_from_anywhere(void)
+{
+	unsigned int i;
+
+	setup();
+	for (i = 0; i < NR_AREAS; i++)
+		dynmemmap_pool_add(&pool, &areas[i]);
+	/* 37 and 64 have no common divisor: every area once, in disorder. */
+	for (i = 0; i < NR_AREAS; i++) {
+		dynmemmap_pool_remove(&pool, &areas[i * 37 % NR_AREAS]);
+		pool_check(NR_AREAS - 1 - i);
+	}
+}
+
+static void pool_has_areas_with_struct_pages_too(void)
+{
+	setup();
+	areas[0].state = DYNMEMMAP_SPLIT;
+	dynmemmap_pool_add(&pool, &areas[0]);
+	pool_check(1);
+	CHECK(areas[0].state == DYNMEMMAP_SPLIT);
+	dynmemmap_pool_remove(&pool, &areas[0]);
+	pool_check(0);
+}
+
+static void add_warns(unsigned int state, unsigned int owner)
+{
+	setup();
+	areas[0].state = state;
+	areas[0].owner = owner;
+	test_expect_warning();
+	dynmemmap_pool_add(&pool, &areas[0]);
+	CHECK(test_has_warned());
+	CHECK(dynmemmap_broken);
+	CHECK(areas[0].owner == owner);
+	dynmemmap_broken = false;
+}
+
+static void pool_warns_of_areas_that_do_not_belong(void)
+{
+	add_warns(DYNMEMMAP_HUGE, DYNMEMMAP_MOVING);
+	add_warns(DYNMEMMAP_SPLIT, DYNMEMMAP_KERNEL);
+	add_warns(DYNMEMMAP_SPLIT, DYNMEMMAP_STOCK);
+	add_warns(DYNMEMMAP_IDLE, DYNMEMMAP_POOL);
+}
+
+static void pool_warns_of_removing_what_is_not_there(void)
+{
+	setup();
+	dynmemmap_pool_add(&pool, &areas[0]);
+	test_expect_warning();
+	dynmemmap_pool_remove(&pool, &areas[1]);
+	CHECK(test_has_warned());
+	CHECK(dynmemmap_broken);
+	dynmemmap_broken = false;
+}
+
+static const struct test tests[] = {
+	{ "pool starts empty", pool_starts_empty },
+	{ "pool add and remove mirror each other", pool_add_and_remove_mirror },
+	{ "pool first is the one added last", pool_first_is_the_one_added_last },
+	{ "pool first leaves it there", pool_first_leaves_it_there },
+	{ "pool removes from anywhere", pool_removes_from_anywhere },
+	{ "pool has areas with struct pages too", pool_has_areas_with_struct_pages_too },
+	{ "pool warns of areas that do not belong", pool_warns_of_areas_that_do_not_belong },
+	{ "pool warns of removing what is not there", pool_warns_of_removing_what_is_not_there },
+};
+
+int main(void)
+{
+	return test_run_all(tests, ARRAY_SIZE(tests));
+}
