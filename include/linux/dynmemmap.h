@@ -87,7 +87,7 @@ void __dynmemmap_free_notify(struct zone *zone);
  */
 static inline void dynmemmap_free_notify(struct zone *zone, unsigned int order)
 {
-	if (dynmemmap_enabled() && unlikely(order >= 9))
+	if (dynmemmap_enabled() && unlikely(order >= dynmemmap_merge_order))
 		__dynmemmap_free_notify(zone);
 }
 

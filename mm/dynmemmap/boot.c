@@ -101,13 +101,19 @@ static struct dynmemmap_node *__init boot_node(int nid)
  * dynmemmap_boot_table() - a zeroed page for a page table of the vmemmap
  * @nid:	node to take it from
  *
+ * Panics if there is none, as boot does for every memmap.
+ *
  * Context: boot, before the buddy allocator.
- * Return: the page, or NULL.
+ * Return: the page.
  */
 void *__init dynmemmap_boot_table(int nid)
 {
+	void *table = boot_alloc(PAGE_SIZE, nid);
+
+	if (!table)
+		panic("dynmemmap: no memory for page tables on node %d\n", nid);
 	boot_node(nid)->nr_tables++;
-	return boot_alloc(PAGE_SIZE, nid);
+	return table;
 }
 
 /**
@@ -137,8 +143,7 @@ struct page *__init dynmemmap_boot_section(unsigned long section_nr, int nid)
 
 	node = boot_node(nid);
 	ms->areas = dynmemmap_boot_table(nid);
-	if (!ms->areas || dynmemmap_vmemmap_tables(section_nr, nid))
-		panic("dynmemmap: no memory for section %lu\n", section_nr);
+	dynmemmap_vmemmap_tables(section_nr, nid);
 	for (i = 0; i < DYNMEMMAP_SECTION_NR_AREAS; i++)
 		dynmemmap_area_init(&ms->areas[i],
 				    section_nr * DYNMEMMAP_SECTION_NR_AREAS + i, nid);

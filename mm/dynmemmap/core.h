@@ -95,7 +95,7 @@ void dynmemmap_vmemmap_flush(const struct dynmemmap_area *first,
 			     const struct dynmemmap_area *last);
 bool dynmemmap_vmemmap_is_mapped(unsigned long address);
 bool dynmemmap_vmemmap_is_self_hosted(const struct dynmemmap_area *area);
-int dynmemmap_vmemmap_tables(unsigned long section_nr, int nid);
+void dynmemmap_vmemmap_tables(unsigned long section_nr, int nid);
 
 /* populate.c */
 bool dynmemmap_populate_with(struct dynmemmap_area *area, struct page **frames);
@@ -128,6 +128,13 @@ void dynmemmap_kick(struct irq_work *work);
 void dynmemmap_worker_kick(struct dynmemmap_node *node);
 void dynmemmap_worker_rearm(struct dynmemmap_node *node);
 void dynmemmap_worker(struct work_struct *work);
+
+/* compact.c */
+#ifdef CONFIG_CONTIG_ALLOC
+bool dynmemmap_compact(struct zone *zone);
+#else
+static inline bool dynmemmap_compact(struct zone *zone) { return false; }
+#endif
 
 /* repair.c */
 void dynmemmap_repairs_undo(struct dynmemmap_node *node);

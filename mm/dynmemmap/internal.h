@@ -158,6 +158,7 @@ static inline unsigned long dynmemmap_area_pfn(const struct dynmemmap_area *area
  * @nr_lent_seen: @nr_lent when the worker last passed; the worker
  * @nr_quiet_passes: passes since something was lent, as far as they count; the worker
  * @nr_excess_seen: blocks over the threshold when it last passed; the worker
+ * @compact_pfn: where compaction goes on, or DYNMEMMAP_COMPACT_DONE; the worker
  */
 struct dynmemmap_pool {
 	struct list_head areas;
@@ -167,7 +168,11 @@ struct dynmemmap_pool {
 	unsigned long nr_lent_seen;
 	unsigned long nr_quiet_passes;
 	unsigned long nr_excess_seen;
+	unsigned long compact_pfn;
 };
+
+/* dynmemmap_pool.compact_pfn: every area has been looked at since the last burst. */
+#define DYNMEMMAP_COMPACT_DONE	ULONG_MAX
 
 /* Donors are kept by how many of their frames are free, 64 to a bucket. */
 #define DYNMEMMAP_DONOR_NR_BUCKETS	9
@@ -239,6 +244,7 @@ struct dynmemmap_area *dynmemmap_area_other(struct dynmemmap_area *area);
 /* policy.c: decisions on plain numbers */
 unsigned long dynmemmap_policy_reserve(unsigned long nr_reserve, bool ran_low);
 unsigned long dynmemmap_policy_excess(unsigned long nr_blocks, unsigned long nr_keep);
+bool dynmemmap_policy_compact(unsigned long nr_scattered, unsigned long nr_in_use);
 unsigned long dynmemmap_policy_take_back(unsigned long nr_excess, unsigned long nr_excess_seen,
 					 bool lent_since, unsigned long nr_areas_zone);
 

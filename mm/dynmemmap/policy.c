@@ -9,6 +9,8 @@
 #define TAKE_BACK_MIN_AREAS	256
 /* No pass takes more than a quarter of the zone. */
 #define TAKE_BACK_ZONE_SHIFT	2
+/* An eighth of the memory outside the pool may be scattered free memory. */
+#define COMPACT_SCATTERED_SHIFT	3
 
 /**
  * dynmemmap_policy_reserve() - how many free frames a node should keep
@@ -60,4 +62,17 @@ unsigned long dynmemmap_policy_take_back(unsigned long nr_excess, unsigned long 
 	if (lent_since)
 		return 0;
 	return min3(nr_excess, nr_excess_seen, nr_budget);
+}
+
+/**
+ * dynmemmap_policy_compact() - does scattered free memory cost too much memmap?
+ * @nr_scattered:	free memory that is neither in the pool nor in whole free
+ *			areas, in areas
+ * @nr_in_use:		areas outside the pool
+ *
+ * Return: true if moving pages together is worth the work.
+ */
+bool dynmemmap_policy_compact(unsigned long nr_scattered, unsigned long nr_in_use)
+{
+	return nr_scattered > nr_in_use >> COMPACT_SCATTERED_SHIFT;
 }

@@ -41,6 +41,7 @@ void dynmemmap_pool_init(struct dynmemmap_pool *pool)
 	pool->nr_lent_seen = 0;
 	pool->nr_quiet_passes = 0;
 	pool->nr_excess_seen = 0;
+	pool->compact_pfn = DYNMEMMAP_COMPACT_DONE;
 }
 
 static void pool_add(struct dynmemmap_pool *pool, struct dynmemmap_area *area,

@@ -84,21 +84,6 @@ static bool area_donate(struct dynmemmap_node *node, struct zone *zone)
 	return true;
 }
 
-/*
- * Unmovable memory must not end up in ZONE_MOVABLE, where it would make a
- * memory block stay for ever; but running out of memory is worse.
- */
-static bool node_donate(struct dynmemmap_node *node)
-{
-	struct zone *zones = NODE_DATA(node->nid)->node_zones;
-	int zid;
-
-	for (zid = ZONE_NORMAL; zid >= 0; zid--)
-		if (area_donate(node, &zones[zid]))
-			return true;
-	return area_donate(node, &zones[ZONE_MOVABLE]);
-}
-
 /* An area of the pool becomes 512 allocated pages, all of them in the stock. */
 static bool area_cut(struct dynmemmap_node *node, struct zone *zone)
 {
@@ -125,15 +110,28 @@ static bool area_cut(struct dynmemmap_node *node, struct zone *zone)
 	return true;
 }
 
-static bool node_cut(struct dynmemmap_node *node)
+typedef bool (*area_supply)(struct dynmemmap_node *node, struct zone *zone);
+
+/* From the highest zone that has unmovable memory, and has an area. */
+static bool node_supply(struct dynmemmap_node *node, area_supply supply)
 {
 	struct zone *zones = NODE_DATA(node->nid)->node_zones;
 	int zid;
 
 	for (zid = ZONE_NORMAL; zid >= 0; zid--)
-		if (area_cut(node, &zones[zid]))
+		if (supply(node, &zones[zid]))
 			return true;
 	return false;
+}
+
+/*
+ * Unmovable memory must not end up in ZONE_MOVABLE, where it would make a
+ * memory block stay for ever; but running out of memory is worse.
+ */
+static bool node_donate(struct dynmemmap_node *node)
+{
+	return node_supply(node, area_donate) ||
+	       area_donate(node, &NODE_DATA(node->nid)->node_zones[ZONE_MOVABLE]);
 }
 
 /**
@@ -169,7 +167,7 @@ bool dynmemmap_frames_take(struct dynmemmap_node *node, struct page **frames)
 	if (dynmemmap_stock_is_low(node)) {
 		dynmemmap_worker_kick(node);
 		if (READ_ONCE(node->stock.nr_free) < CUT_BELOW_FRAMES)
-			node_cut(node);
+			node_supply(node, area_cut);
 	}
 	return true;
 }

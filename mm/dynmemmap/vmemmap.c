@@ -143,46 +143,27 @@ bool dynmemmap_vmemmap_is_self_hosted(const struct dynmemmap_area *area)
  * All entries are empty. The tables stay, so that mapping never allocates.
  *
  * Context: boot, from sparse_init().
- * Return: 0 or -ENOMEM.
  */
-int __init dynmemmap_vmemmap_tables(unsigned long section_nr, int nid)
+void __init dynmemmap_vmemmap_tables(unsigned long section_nr, int nid)
 {
 	unsigned long addr = (unsigned long)pfn_to_page(section_nr_to_pfn(section_nr));
 	pgd_t *pgd = pgd_offset_k(addr);
 	p4d_t *p4d;
 	pud_t *pud;
 	pmd_t *pmd;
-	void *table;
 
 	/* The vmemmap of one section is what one table of PTEs maps. */
 	BUILD_BUG_ON(PAGES_PER_SECTION * sizeof(struct page) != PMD_SIZE);
 
-	if (pgd_none(*pgd)) {
-		table = dynmemmap_boot_table(nid);
-		if (!table)
-			return -ENOMEM;
-		pgd_populate_kernel(addr, pgd, table);
-	}
+	if (pgd_none(*pgd))
+		pgd_populate_kernel(addr, pgd, dynmemmap_boot_table(nid));
 	p4d = p4d_offset(pgd, addr);
-	if (p4d_none(*p4d)) {
-		table = dynmemmap_boot_table(nid);
-		if (!table)
-			return -ENOMEM;
-		p4d_populate_kernel(addr, p4d, table);
-	}
+	if (p4d_none(*p4d))
+		p4d_populate_kernel(addr, p4d, dynmemmap_boot_table(nid));
 	pud = pud_offset(p4d, addr);
-	if (pud_none(*pud)) {
-		table = dynmemmap_boot_table(nid);
-		if (!table)
-			return -ENOMEM;
-		pud_populate(&init_mm, pud, table);
-	}
+	if (pud_none(*pud))
+		pud_populate(&init_mm, pud, dynmemmap_boot_table(nid));
 	pmd = pmd_offset(pud, addr);
-	if (pmd_none(*pmd)) {
-		table = dynmemmap_boot_table(nid);
-		if (!table)
-			return -ENOMEM;
-		pmd_populate_kernel(&init_mm, pmd, table);
-	}
-	return 0;
+	if (pmd_none(*pmd))
+		pmd_populate_kernel(&init_mm, pmd, dynmemmap_boot_table(nid));
 }

@@ -138,8 +138,10 @@ static bool zone_drain(struct zone *zone, bool lent_since)
 {
 	struct dynmemmap_pool *pool = dynmemmap_zone_pool(zone);
 
-	if (lent_since)
+	if (lent_since) {
 		pool->nr_quiet_passes = 0;
+		pool->compact_pfn = 0;
+	}
 	if (lent_since || pool->nr_quiet_passes == DRAIN_PASSES)
 		return false;
 	pool->nr_quiet_passes++;
@@ -158,13 +160,15 @@ static bool zone_balance(struct zone *zone)
 	unsigned long nr_lent = READ_ONCE(pool->nr_lent);
 	bool lent_since = nr_lent != pool->nr_lent_seen;
 	bool drained = zone_drain(zone, lent_since);
+	bool compacted = !lent_since && dynmemmap_compact(zone);
 	unsigned long nr_excess, nr_wanted, nr_taken;
 
 	nr_excess = dynmemmap_policy_excess(zone_count_blocks(zone, nr_areas_zone),
 					    READ_ONCE(dynmemmap_keep_areas));
 	nr_wanted = dynmemmap_policy_take_back(nr_excess, pool->nr_excess_seen, lent_since,
 					       nr_areas_zone);
-	pool->nr_lent_seen = nr_lent;
+	/* Not what compaction has lent to itself. */
+	pool->nr_lent_seen = compacted ? READ_ONCE(pool->nr_lent) : nr_lent;
 
 	while (nr_wanted) {
 		nr_taken = zone_take_back(zone, nr_wanted);
@@ -175,7 +179,7 @@ static bool zone_balance(struct zone *zone)
 		cond_resched();
 	}
 	pool->nr_excess_seen = nr_excess;
-	return nr_excess || lent_since || drained;
+	return nr_excess || lent_since || drained || compacted;
 }
 
 static unsigned long worker_delay(void)

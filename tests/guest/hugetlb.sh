@@ -4,12 +4,14 @@
 # Huge pages of 2 MiB and of 1 GiB, allocated and freed at run time.
 #
 # kernels: dynamic
-# mem: 4G
+# mem: 7G
 # append: dynamic_memmap=on
 # timeout: 300
 
 . "$DYNMEMMAP/tests/guest/lib.sh"
 
+# The kernel itself is put anywhere in memory, where no huge page can be then:
+# there are four aligned GiB, of which it may spoil two.
 pages=/sys/kernel/mm/hugepages
 remember_memmap
 

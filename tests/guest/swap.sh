@@ -25,8 +25,7 @@ expect_success "swap goes" zram_swap_end
 expect_success "they keep their contents" hold_check some
 hold_stop some
 hold_stop huge
-# What was swapped in lies scattered, and nothing compacts it yet.
-expect_memmap_back 15 8192
+expect_memmap_back 15
 expect_consistent
 
 finish

@@ -140,6 +140,29 @@ static void take_back_grows_with_each_limit(void)
 			}
 }
 
+static void compact_waits_for_an_eighth(void)
+{
+	CHECK(!dynmemmap_policy_compact(0, 0));
+	CHECK(dynmemmap_policy_compact(1, 7));
+	CHECK(!dynmemmap_policy_compact(1, 8));
+	CHECK(!dynmemmap_policy_compact(100, 800));
+	CHECK(dynmemmap_policy_compact(101, 800));
+	CHECK(dynmemmap_policy_compact(ULONG_MAX, ULONG_MAX));
+}
+
+static void compact_leans_one_way(void)
+{
+	unsigned int i, j;
+
+	for (i = 1; i < ARRAY_SIZE(samples); i++)
+		for_each_sample(j) {
+			CHECK(dynmemmap_policy_compact(samples[i], samples[j]) >=
+			      dynmemmap_policy_compact(samples[i - 1], samples[j]));
+			CHECK(dynmemmap_policy_compact(samples[j], samples[i]) <=
+			      dynmemmap_policy_compact(samples[j], samples[i - 1]));
+		}
+}
+
 static const struct test tests[] = {
 	{ "reserve doubles and halves", reserve_doubles_and_halves },
 	{ "reserve has limits", reserve_has_limits },
@@ -150,6 +173,8 @@ static const struct test tests[] = {
 	{ "take back has a budget", take_back_has_a_budget },
 	{ "take back stays within all limits", take_back_stays_within_all_limits },
 	{ "take back grows with each limit", take_back_grows_with_each_limit },
+	{ "compact waits for an eighth", compact_waits_for_an_eighth },
+	{ "compact leans one way", compact_leans_one_way },
 };
 
 int main(void)

@@ -1,0 +1,47 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Every stressor of stress-ng's class vm, one after the other, with huge pages
+# never, where advised, and always, and with swap on compressed memory.
+#
+# kernels: dynamic
+# also: stock debug
+# mem: 2G
+# append: dynamic_memmap=on
+# timeout: 900
+# timeout@debug: 3600
+
+. "$DYNMEMMAP/tests/guest/lib.sh"
+
+thp=/sys/kernel/mm/transparent_hugepage
+read -ra stressors <<<"$(stress-ng --class 'vm?' 2>&1 | sed -n "s/^class 'vm' stressors: //p")"
+expect "stress-ng has a class vm" ${#stressors[@]} -ge 20
+expect_success "there is swap" zram_swap 1G
+remember_memmap
+
+# Exit status 3: the stressor cannot run here, on any kernel.
+for mode in never madvise always; do
+	echo $mode >$thp/enabled
+	for stressor in "${stressors[@]}"; do
+		output=$(stress-ng --temp-path /tmp --"$stressor" 2 --verify --oomable \
+			--timeout "${SECONDS_EACH:-1}" 2>&1)
+		case $? in
+		0)
+			ok "$mode: $stressor"
+			;;
+		3 | 4)
+			skip "$mode: $stressor" "stress-ng cannot run it here"
+			;;
+		*)
+			not_ok "$mode: $stressor"
+			note "$output"
+			;;
+		esac
+	done
+done
+
+expect_success "swap goes" zram_swap_end
+expect_memmap_back 20
+expect_consistent
+
+finish
