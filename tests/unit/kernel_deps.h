@@ -9,6 +9,7 @@
 #ifndef _MM_DYNMEMMAP_KERNEL_DEPS_H
 #define _MM_DYNMEMMAP_KERNEL_DEPS_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -2,7 +2,6 @@
 /*
  * policy.c: the boundaries of every decision, and which way it may lean.
  */
-#include <limits.h>
 
 #include "internal.h"
 
