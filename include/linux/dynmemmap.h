@@ -11,6 +11,7 @@
 
 #include <linux/cleanup.h>
 #include <linux/dynmemmap_pfn.h>
+#include <linux/mmzone.h>
 #include <linux/types.h>
 
 struct page;
@@ -158,14 +159,120 @@ static inline void dynmemmap_range_put(bool held)
 		__dynmemmap_range_put();
 }
 
+bool __dynmemmap_range_is_lent(unsigned long start_pfn, unsigned long end_pfn);
+
+/**
+ * dynmemmap_range_is_lent() - did dynmemmap_range_get() get all struct pages?
+ * @start_pfn: first page frame
+ * @end_pfn: one past the last
+ *
+ * Context: between dynmemmap_range_get() and dynmemmap_range_put().
+ * Return: true if every page frame has one; false if there was no memory.
+ */
+static inline bool dynmemmap_range_is_lent(unsigned long start_pfn, unsigned long end_pfn)
+{
+	return !dynmemmap_enabled() || __dynmemmap_range_is_lent(start_pfn, end_pfn);
+}
+
+struct page *__dynmemmap_section_add(unsigned long pfn, int nid);
+
+/**
+ * dynmemmap_section_add() - a section is added: lay out its vmemmap
+ * @pfn: its first page frame
+ * @nr_pages: pages that are added
+ * @nid: its node
+ * @special: has it a memmap of another kind, an altmap or a pgmap?
+ *
+ * Context: memory hotplug lock held for writing.
+ * Return: where its struct pages will be; NULL if the caller has to make a static
+ * memmap, because the feature is off, this is no whole section of ordinary
+ * memory, or there is no memory for page tables.
+ */
+static inline struct page *dynmemmap_section_add(unsigned long pfn, unsigned long nr_pages,
+						 int nid, bool special)
+{
+	if (!dynmemmap_enabled() || nr_pages != PAGES_PER_SECTION || special)
+		return NULL;
+	return __dynmemmap_section_add(pfn, nid);
+}
+
+bool dynmemmap_section_remove(unsigned long pfn);
+
+int __dynmemmap_online_start(struct zone *zone, unsigned long start_pfn, unsigned long nr_pages,
+			     bool whole);
+void __dynmemmap_online_give(unsigned long start_pfn, unsigned long nr_pages);
+void __dynmemmap_take_back_range(struct zone *zone, unsigned long start_pfn,
+				 unsigned long nr_pages);
+void __dynmemmap_offline_end(unsigned long start_pfn, unsigned long nr_pages);
+
+/**
+ * dynmemmap_online_start() - a block of memory is about to go online
+ * @zone: the zone that it will be in
+ * @start_pfn: its first page frame
+ * @nr_pages: its pages
+ * @whole: will all of it be free memory, without anybody being asked?
+ *
+ * Context: memory hotplug lock held for writing.
+ * Return: 0 if all areas have struct pages that need some; -ENOMEM with nothing
+ * changed.
+ */
+static inline int dynmemmap_online_start(struct zone *zone, unsigned long start_pfn,
+					 unsigned long nr_pages, bool whole)
+{
+	if (!dynmemmap_enabled())
+		return 0;
+	return __dynmemmap_online_start(zone, start_pfn, nr_pages, whole);
+}
+
+/**
+ * dynmemmap_online_give() - areas of a block without struct pages become free memory
+ * @start_pfn: first page frame of the block
+ * @nr_pages: its pages
+ *
+ * Context: memory hotplug lock held for writing; all other pages of the block are
+ * isolated.
+ */
+static inline void dynmemmap_online_give(unsigned long start_pfn, unsigned long nr_pages)
+{
+	if (dynmemmap_enabled())
+		__dynmemmap_online_give(start_pfn, nr_pages);
+}
+
+/**
+ * dynmemmap_take_back_range() - take back what is free in a range, at once
+ * @zone: its zone
+ * @start_pfn: its first page frame
+ * @nr_pages: its pages
+ *
+ * For memory that has just come online and was never used.
+ *
+ * Context: process context, may sleep.
+ */
+static inline void dynmemmap_take_back_range(struct zone *zone, unsigned long start_pfn,
+					     unsigned long nr_pages)
+{
+	if (dynmemmap_enabled())
+		__dynmemmap_take_back_range(zone, start_pfn, nr_pages);
+}
+
+/**
+ * dynmemmap_offline_end() - a block of memory is offline: it needs no struct pages
+ * @start_pfn: its first page frame
+ * @nr_pages: its pages
+ *
+ * Context: memory hotplug lock held for writing.
+ */
+static inline void dynmemmap_offline_end(unsigned long start_pfn, unsigned long nr_pages)
+{
+	if (dynmemmap_enabled())
+		__dynmemmap_offline_end(start_pfn, nr_pages);
+}
+
 /* Boot, in the order in which the calls are made. */
 struct page *dynmemmap_boot_section(unsigned long section_nr, int nid);
 void dynmemmap_boot_map(void);
-bool dynmemmap_boot_skip(unsigned long pfn);
 void dynmemmap_boot_map_late(void);
 bool dynmemmap_boot_free(unsigned long pfn, unsigned int order);
-
-bool dynmemmap_section_remove(unsigned long pfn);
 
 bool dynmemmap_repair(unsigned long address, bool write, bool present,
 		      unsigned long ip);
@@ -203,8 +310,6 @@ static inline struct page *dynmemmap_boot_section(unsigned long section_nr, int 
 
 static inline void dynmemmap_boot_map(void) { }
 
-static inline bool dynmemmap_boot_skip(unsigned long pfn) { return false; }
-
 static inline void dynmemmap_boot_map_late(void) { }
 
 static inline bool dynmemmap_boot_free(unsigned long pfn, unsigned int order)
@@ -212,7 +317,33 @@ static inline bool dynmemmap_boot_free(unsigned long pfn, unsigned int order)
 	return false;
 }
 
+static inline bool dynmemmap_range_is_lent(unsigned long start_pfn, unsigned long end_pfn)
+{
+	return true;
+}
+
+static inline struct page *dynmemmap_section_add(unsigned long pfn, unsigned long nr_pages,
+						 int nid, bool special)
+{
+	return NULL;
+}
+
 static inline bool dynmemmap_section_remove(unsigned long pfn) { return false; }
+
+static inline int dynmemmap_online_start(struct zone *zone, unsigned long start_pfn,
+					 unsigned long nr_pages, bool whole)
+{
+	return 0;
+}
+
+static inline void dynmemmap_online_give(unsigned long start_pfn, unsigned long nr_pages) { }
+
+static inline void dynmemmap_take_back_range(struct zone *zone, unsigned long start_pfn,
+					     unsigned long nr_pages)
+{
+}
+
+static inline void dynmemmap_offline_end(unsigned long start_pfn, unsigned long nr_pages) { }
 
 static inline bool dynmemmap_repair(unsigned long address, bool write, bool present,
 				    unsigned long ip)

@@ -4,15 +4,16 @@
  * something, hand the others from memblock to the pool.
  *
  * In the order of calls: dynmemmap_boot_section() for every section,
- * dynmemmap_boot_map() when all are known, dynmemmap_boot_skip() while struct
- * pages are initialised, dynmemmap_boot_map_late() before memblock hands over,
- * dynmemmap_boot_free() for what it hands over, dynmemmap_init().
+ * dynmemmap_boot_map() when all are known, dynmemmap_boot_map_late() before
+ * memblock hands over, dynmemmap_boot_free() for what it hands over,
+ * dynmemmap_init().
  */
 #define pr_fmt(fmt) "dynmemmap: " fmt
 
 #include <linux/init.h>
 #include <linux/memblock.h>
 #include <linux/page-isolation.h>
+#include <linux/string_choices.h>
 #include <linux/suspend.h>
 #include <asm/dma.h>
 
@@ -24,10 +25,11 @@
 /* Frames over what boot itself needs, for the first areas that are lent. */
 #define BOOT_SPARE_NR_FRAMES	(2 * DYNMEMMAP_RESERVE_MIN_FRAMES)
 
-DEFINE_STATIC_KEY_FALSE(dynmemmap_key);
+DEFINE_STATIC_KEY_MAYBE(CONFIG_DYNAMIC_MEMMAP_DEFAULT_ON, dynmemmap_key);
 EXPORT_SYMBOL_GPL(dynmemmap_key);
 
-unsigned int dynmemmap_merge_order __ro_after_init = MAX_PAGE_ORDER;
+unsigned int dynmemmap_merge_order __ro_after_init =
+	IS_ENABLED(CONFIG_DYNAMIC_MEMMAP_DEFAULT_ON) ? DYNMEMMAP_AREA_ORDER : MAX_PAGE_ORDER;
 
 struct dynmemmap_node *dynmemmap_nodes[MAX_NUMNODES] __ro_after_init;
 /* The worker may run. */
@@ -61,8 +63,8 @@ static int __init dynamic_memmap_param(char *value)
 	else if (value && !strcmp(value, "off"))
 		set_enabled(false);
 	else
-		pr_err("dynamic_memmap=%s is neither 'on' nor 'off': it stays off\n",
-		       value ?: "");
+		pr_err("dynamic_memmap=%s is neither 'on' nor 'off': it stays %s\n",
+		       value ?: "", str_on_off(dynmemmap_enabled()));
 	return 0;
 }
 early_param("dynamic_memmap", dynamic_memmap_param);
@@ -112,8 +114,25 @@ void *__init dynmemmap_boot_table(int nid)
 
 	if (!table)
 		panic("dynmemmap: no memory for page tables on node %d\n", nid);
-	boot_node(nid)->nr_tables++;
+	atomic_long_inc(&boot_node(nid)->nr_tables);
 	return table;
+}
+
+/**
+ * dynmemmap_runtime_table() - the same, later
+ * @nid:	node to take it from, if it has any
+ *
+ * Context: process context, may sleep.
+ * Return: the page, or NULL.
+ */
+void *dynmemmap_runtime_table(int nid)
+{
+	struct page *page = alloc_pages_node(nid, GFP_KERNEL | __GFP_ZERO, 0);
+
+	if (!page)
+		return NULL;
+	atomic_long_inc(&dynmemmap_nodes[nid]->nr_tables);
+	return page_address(page);
 }
 
 /**
@@ -143,7 +162,7 @@ struct page *__init dynmemmap_boot_section(unsigned long section_nr, int nid)
 
 	node = boot_node(nid);
 	ms->areas = dynmemmap_boot_table(nid);
-	dynmemmap_vmemmap_tables(section_nr, nid);
+	dynmemmap_vmemmap_tables(section_nr, nid, dynmemmap_boot_table);
 	for (i = 0; i < DYNMEMMAP_SECTION_NR_AREAS; i++)
 		dynmemmap_area_init(&ms->areas[i],
 				    section_nr * DYNMEMMAP_SECTION_NR_AREAS + i, nid);
@@ -341,18 +360,6 @@ void __init dynmemmap_boot_map(void)
 	boot_map_used(0, false);
 }
 
-/**
- * dynmemmap_boot_skip() - has this page frame no struct page to initialise?
- * @pfn:	the page frame
- *
- * Context: boot, memmap_init_range().
- * Return: true if the area of @pfn is IDLE.
- */
-bool __meminit dynmemmap_boot_skip(unsigned long pfn)
-{
-	return dynmemmap_pfn_in_pool(pfn);
-}
-
 static void __init boot_chunk_donate(struct boot_chunk *chunk)
 {
 	struct dynmemmap_node *node = dynmemmap_nodes[chunk->nid];
@@ -383,7 +390,7 @@ void __init dynmemmap_boot_map_late(void)
 
 	/* Nodes without memory too: they may get some later. */
 	for_each_node(nid)
-		if (boot_node(nid)->nr_tables)
+		if (atomic_long_read(&boot_node(nid)->nr_tables))
 			boot_add_chunk(nid, BOOT_SPARE_NR_FRAMES);
 	boot_map_used(0, true);
 	for (chunk = boot_chunks; chunk; chunk = chunk->next)

@@ -105,6 +105,22 @@ static void area_give_back(struct dynmemmap_area *area)
 }
 
 /**
+ * dynmemmap_pool_give_last() - the same, for areas to be used last of all
+ * @areas:	by pool_list; all MOVING, and free
+ *
+ * Context: any but NMI; takes zone->lock.
+ */
+void dynmemmap_pool_give_last(struct list_head *areas)
+{
+	struct dynmemmap_area *area, *next;
+
+	list_for_each_entry_safe(area, next, areas, pool_list) {
+		list_del(&area->pool_list);
+		area_give_back(area);
+	}
+}
+
+/**
  * dynmemmap_area_prepare_use() - make the memory of a free area fit for use
  * @area:	an area that is free
  *
@@ -140,10 +156,10 @@ static void area_prepare_free(struct dynmemmap_area *area)
 
 	init_pageblock_migratetype(page, MIGRATE_MOVABLE, false);
 	kernel_poison_pages(page, DYNMEMMAP_AREA_NR_PAGES);
-	kasan_poison_pages(page, DYNMEMMAP_AREA_ORDER, false);
 	if (want_init_on_free())
 		memset(kasan_reset_tag(page_address(page)), 0,
 		       DYNMEMMAP_AREA_NR_PAGES * PAGE_SIZE);
+	kasan_poison_pages(page, DYNMEMMAP_AREA_ORDER, false);
 	debug_pagealloc_unmap_pages(page, DYNMEMMAP_AREA_NR_PAGES);
 }
 
@@ -203,6 +219,8 @@ bool dynmemmap_area_lend(struct dynmemmap_area *area, const char *reason)
 					get_pageblock_migratetype(page));
 		WRITE_ONCE(pool->nr_lent, pool->nr_lent + 1);
 	}
+	if (!delayed_work_pending(&dynmemmap_area_node(area)->work))
+		dynmemmap_worker_kick(dynmemmap_area_node(area));
 	count_vm_event(DYNMEMMAP_LEND);
 	trace_dynmemmap_lend(area->area_nr, area->nid, reason, local_clock() - start);
 	return true;
@@ -285,19 +303,25 @@ unsigned long __dynmemmap_pool_blocks(struct zone *zone, unsigned int order)
 	return READ_ONCE(dynmemmap_zone_pool(zone)->nr_areas);
 }
 
+static bool area_is_free(const struct dynmemmap_area *area)
+{
+	u8 owner = READ_ONCE(area->owner);
+
+	return owner == DYNMEMMAP_POOL || owner == DYNMEMMAP_MOVING;
+}
+
 struct zone *__dynmemmap_pool_zone(unsigned long pfn)
 {
 	struct dynmemmap_area *area = dynmemmap_area_of(pfn);
-	u8 owner;
 
-	if (!area)
-		return NULL;
-	owner = READ_ONCE(area->owner);
-	return owner == DYNMEMMAP_POOL || owner == DYNMEMMAP_MOVING ? area->zone : NULL;
+	return area && area_is_free(area) ? READ_ONCE(area->zone) : NULL;
 }
+EXPORT_SYMBOL_GPL(__dynmemmap_pool_zone);
 
 bool __dynmemmap_pfn_in_pool(unsigned long pfn)
 {
-	return __dynmemmap_pool_zone(pfn);
+	struct dynmemmap_area *area = dynmemmap_area_of(pfn);
+
+	return area && area_is_free(area);
 }
 EXPORT_SYMBOL_GPL(__dynmemmap_pfn_in_pool);

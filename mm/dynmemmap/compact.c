@@ -4,29 +4,46 @@
  * together, so that the areas that they were in become free and can be taken back.
  *
  * The kernel's own compaction stops as soon as a free block of the order exists;
- * with a pool full of areas one always does.
+ * with a pool full of areas one always does. Here an area is isolated, as for
+ * alloc_contig_range(), what is in it moves to free pages that there are, or
+ * stays: nothing is reclaimed and nothing is waited for.
  */
-#include <linux/compaction.h>
 #include <linux/gfp.h>
 #include <linux/memory_hotplug.h>
+#include <linux/migrate.h>
 #include <linux/mm.h>
 #include <linux/page-isolation.h>
+#include <linux/swap.h>
 
 #include "core.h"
+#include "../internal.h"
+#include "../page_alloc.h"
 
 /* An area with more pages in use is not worth the work. */
 #define COMPACT_MAX_USED_PAGES	(DYNMEMMAP_AREA_NR_PAGES / 2)
-/* One pass looks at no more areas than these, and empties no more. */
+/* One pass looks at no more areas than these, and tries to empty no more. */
 #define COMPACT_SCAN_AREAS	4096
 #define COMPACT_BATCH_AREAS	64
 
 /*
- * Pages of an area that are in use and can, as far as one can tell, be moved.
+ * Can a page that is in use be moved, as far as one can tell without holding it?
+ * Pages locked into memory could, but their owners do not want them to be.
+ */
+static bool page_is_movable(struct page *page)
+{
+	if (page_has_movable_ops(page))
+		return true;
+	/* The bit itself: who asks a folio has to hold it. */
+	return PageLRU(page) && !PageHWPoison(page) &&
+	       !test_bit(PG_unevictable, &compound_head(page)->flags.f);
+}
+
+/*
+ * Pages of an area that are in use.
  * Return: how many; more than COMPACT_MAX_USED_PAGES if one cannot be moved.
  */
-static unsigned long area_count_movable(struct zone *zone, unsigned long pfn)
+static unsigned long area_count_used(struct zone *zone, unsigned long pfn)
 {
-	const unsigned long unmovable = COMPACT_MAX_USED_PAGES + 1;
 	unsigned long end_pfn = pfn + DYNMEMMAP_AREA_NR_PAGES;
 	unsigned long step, nr_used = 0;
 
@@ -36,10 +53,16 @@ static unsigned long area_count_movable(struct zone *zone, unsigned long pfn)
 		struct page *page = pfn_to_page(pfn);
 
 		step = 1;
-		if (page_is_unmovable(zone, page, PB_ISOLATE_MODE_OTHER, &step))
-			return unmovable;
-		if (!PageBuddy(page))
-			nr_used += step;
+		if (PageBuddy(page)) {
+			step = 1UL << buddy_order(page);
+			continue;
+		}
+		nr_used++;
+		/* Not those that are on their way, or on a list of a CPU. */
+		if (!PageCompound(page) && !page_ref_count(page) && !page_has_type(page))
+			continue;
+		if (!page_is_movable(page))
+			return DYNMEMMAP_AREA_NR_PAGES;
 	}
 	return nr_used;
 }
@@ -49,82 +72,152 @@ static bool area_is_nearly_free(struct zone *zone, unsigned long pfn)
 {
 	struct page *page = pfn_to_online_page(pfn);
 	unsigned long nr_used;
-	int mt;
 
 	if (!page || page_zone(page) != zone || !dynmemmap_area_of(pfn))
 		return false;
 	/* A block reserved for somebody is not taken back. */
-	mt = get_pageblock_migratetype(page);
-	if (mt >= MIGRATE_PCPTYPES)
+	if (get_pageblock_migratetype(page) >= MIGRATE_PCPTYPES)
 		return false;
-	nr_used = area_count_movable(zone, pfn);
+	nr_used = area_count_used(zone, pfn);
 	return nr_used && nr_used <= COMPACT_MAX_USED_PAGES;
 }
 
-/*
- * What is in the area moves to free pages that there are, or stays: nothing is
- * reclaimed for its sake.
- */
-static bool area_empty(unsigned long pfn)
+/* Somewhere else on the same node, if that costs nothing. */
+static struct folio *compact_target(struct folio *folio, unsigned long nid)
 {
-	if (alloc_contig_range(pfn, pfn + DYNMEMMAP_AREA_NR_PAGES, ACR_FLAGS_NONE, __GFP_NOWARN))
-		return false;
-	free_contig_range(pfn, DYNMEMMAP_AREA_NR_PAGES);
-	return true;
+	gfp_t gfp = (GFP_HIGHUSER_MOVABLE & ~__GFP_RECLAIM) | __GFP_THISNODE | __GFP_NOWARN;
+
+	return __folio_alloc(gfp, folio_order(folio), nid, NULL);
 }
 
-static bool zone_is_scattered(struct zone *zone)
+/* Collect what is in an area on a list. */
+static void area_collect(unsigned long pfn, struct list_head *folios)
 {
-	unsigned long nr_pool_areas = READ_ONCE(dynmemmap_zone_pool(zone)->nr_areas);
-	unsigned long nr_scattered = zone_page_state(zone, NR_FREE_PAGES);
+	unsigned long end_pfn = pfn + DYNMEMMAP_AREA_NR_PAGES;
+
+	for (; pfn < end_pfn; pfn++) {
+		struct folio *folio = page_folio(pfn_to_page(pfn));
+
+		if (!folio_try_get(folio))
+			continue;
+		/* It may have become part of another one before it was held. */
+		if (page_folio(pfn_to_page(pfn)) == folio) {
+			pfn = folio_pfn(folio) + folio_nr_pages(folio) - 1;
+			if (!folio_test_hugetlb(folio) && !folio_maybe_dma_pinned(folio))
+				isolate_folio_to_list(folio, folios);
+		}
+		folio_put(folio);
+	}
+}
+
+/* Move what is in an area out of it, as far as that goes. */
+static void area_empty(unsigned long pfn)
+{
+	int nid = page_to_nid(pfn_to_page(pfn));
+	LIST_HEAD(folios);
+
+	/* Its free pages are not to be used for what moves out of it. */
+	if (start_isolate_page_range(pfn, pfn + DYNMEMMAP_AREA_NR_PAGES, PB_ISOLATE_MODE_OTHER))
+		return;
+	area_collect(pfn, &folios);
+	if (!migrate_pages(&folios, compact_target, NULL, nid, MIGRATE_ASYNC, MR_COMPACTION, NULL))
+		count_vm_event(DYNMEMMAP_COMPACT);
+	if (!list_empty(&folios))
+		putback_movable_pages(&folios);
+	undo_isolate_page_range(pfn, pfn + DYNMEMMAP_AREA_NR_PAGES);
+}
+
+/*
+ * Look at the area that starts at @pfn, and empty it if that is worth while.
+ * Return: true if that was tried.
+ */
+static bool area_compact(struct zone *zone, unsigned long pfn)
+{
+	bool worth;
+
+	/* Sections may go, and their struct pages with them. */
+	get_online_mems();
+	worth = area_is_nearly_free(zone, pfn);
+	if (worth)
+		area_empty(pfn);
+	put_online_mems();
+	return worth;
+}
+
+/* Free memory that is neither in the pool nor in whole free areas, in areas. */
+static unsigned long zone_count_scattered(struct zone *zone)
+{
+	unsigned long nr_pages = zone_page_state(zone, NR_FREE_PAGES);
 
 	/* Counts that are not folded yet may make the difference negative. */
-	nr_scattered -= min(nr_scattered, zone_page_state(zone, NR_FREE_PAGES_BLOCKS));
-	return dynmemmap_policy_compact(nr_scattered >> DYNMEMMAP_AREA_ORDER,
-					(zone_managed_pages(zone) >> DYNMEMMAP_AREA_ORDER) -
-					nr_pool_areas);
+	nr_pages -= min(nr_pages, zone_page_state(zone, NR_FREE_PAGES_BLOCKS));
+	return nr_pages >> DYNMEMMAP_AREA_ORDER;
+}
+
+/* Also while a scan goes on: enough may have been done. */
+static bool zone_is_worth_compacting(struct zone *zone)
+{
+	struct dynmemmap_pool *pool = dynmemmap_zone_pool(zone);
+	unsigned long nr_scattered = zone_count_scattered(zone);
+	unsigned long nr_in_use = (zone_managed_pages(zone) >> DYNMEMMAP_AREA_ORDER) -
+				  READ_ONCE(pool->nr_areas);
+
+	/* A burst makes what could not be moved then worth another look. */
+	if (dynmemmap_policy_was_burst(pool->nr_lent_seen - pool->nr_lent_compacted, nr_in_use))
+		pool->nr_scattered_left = 0;
+	pool->nr_scattered_left = min(pool->nr_scattered_left, nr_scattered);
+	return dynmemmap_policy_compact(nr_scattered, pool->nr_scattered_left, nr_in_use);
+}
+
+/*
+ * Empty areas from @pfn on that are nearly free, as far as one pass goes.
+ * Return: the page frame to go on with, or DYNMEMMAP_COMPACT_DONE.
+ */
+static unsigned long zone_compact(struct zone *zone, unsigned long pfn)
+{
+	unsigned long end_pfn = ALIGN_DOWN(zone_end_pfn(zone), DYNMEMMAP_AREA_NR_PAGES);
+	unsigned int nr_scanned = 0, nr_tried = 0;
+
+	/* Only what is on the LRU lists can be taken off them. */
+	lru_add_drain_all();
+	pfn = ALIGN(max(pfn, zone->zone_start_pfn), DYNMEMMAP_AREA_NR_PAGES);
+	for (; pfn < end_pfn; pfn += DYNMEMMAP_AREA_NR_PAGES) {
+		if (nr_scanned == COMPACT_SCAN_AREAS || nr_tried == COMPACT_BATCH_AREAS)
+			return pfn;
+		cond_resched();
+		if (dynmemmap_pfn_in_pool(pfn))
+			continue;
+		nr_scanned++;
+		nr_tried += area_compact(zone, pfn);
+	}
+	return DYNMEMMAP_COMPACT_DONE;
 }
 
 /**
  * dynmemmap_compact() - empty areas of a zone that are nearly free
  * @zone:	the zone
  *
- * One pass, which goes on at dynmemmap_pool.compact_pfn, where the one before
- * ended. The areas that become free are taken back as any others.
+ * One pass, which goes on where the one before ended. The areas that become free
+ * are taken back as any others.
  *
- * Context: process context, may sleep; dynmemmap_take_back_mutex not held.
- * Return: true if another pass is due.
+ * Context: the worker; dynmemmap_take_back_mutex not held.
+ * Return: true if areas may have become free, and another pass is due.
  */
 bool dynmemmap_compact(struct zone *zone)
 {
 	struct dynmemmap_pool *pool = dynmemmap_zone_pool(zone);
-	unsigned int nr_scanned = 0, nr_emptied = 0;
-	unsigned long pfn = pool->compact_pfn, end_pfn;
 
-	if (pfn == DYNMEMMAP_COMPACT_DONE)
-		return false;
-	if (!zone_is_scattered(zone)) {
+	if (!zone_is_worth_compacting(zone)) {
 		pool->compact_pfn = DYNMEMMAP_COMPACT_DONE;
 		return false;
 	}
+	if (pool->compact_pfn == DYNMEMMAP_COMPACT_DONE)
+		pool->compact_pfn = 0;
 
-	/* Sections may go, and their struct pages with them. */
-	get_online_mems();
-	pfn = ALIGN(max(pfn, zone->zone_start_pfn), DYNMEMMAP_AREA_NR_PAGES);
-	end_pfn = ALIGN_DOWN(zone_end_pfn(zone), DYNMEMMAP_AREA_NR_PAGES);
-	while (pfn < end_pfn && nr_scanned < COMPACT_SCAN_AREAS &&
-	       nr_emptied < COMPACT_BATCH_AREAS) {
-		if (!dynmemmap_pfn_in_pool(pfn)) {
-			nr_scanned++;
-			if (area_is_nearly_free(zone, pfn))
-				nr_emptied += area_empty(pfn);
-		}
-		pfn += DYNMEMMAP_AREA_NR_PAGES;
-		cond_resched();
+	pool->compact_pfn = zone_compact(zone, pool->compact_pfn);
+	if (pool->compact_pfn == DYNMEMMAP_COMPACT_DONE) {
+		pool->nr_scattered_left = zone_count_scattered(zone);
+		pool->nr_lent_compacted = READ_ONCE(pool->nr_lent);
 	}
-	put_online_mems();
-
-	pool->compact_pfn = pfn < end_pfn ? pfn : DYNMEMMAP_COMPACT_DONE;
-	count_vm_events(DYNMEMMAP_COMPACT, nr_emptied);
-	return nr_emptied || pfn < end_pfn;
+	return true;
 }

@@ -26,7 +26,7 @@ enum dynmemmap_repair {
  * @nr_reserve:	free frames that the stock should have; set by the refill work and
  *		by the worker, who may overtake each other
  * @nr_own_frames: frames in which donor areas host their own struct pages
- * @nr_tables:	page tables and area page arrays made at boot, in pages; constant
+ * @nr_tables:	page tables of the vmemmap and arrays of area pages, in pages
  * @nr_repairs:	by kind; any context
  * @warm_nr:	areas populated by repaired reads: 0, or the number of the first
  *		plus one; @lock
@@ -47,7 +47,7 @@ struct dynmemmap_node {
 	struct irq_work kick_work;
 	unsigned long nr_reserve;
 	atomic_long_t nr_own_frames;
-	unsigned long nr_tables;
+	atomic_long_t nr_tables;
 	struct delayed_work work;
 	struct work_struct refill_work;
 	int nid;
@@ -72,19 +72,36 @@ static inline struct dynmemmap_pool *dynmemmap_zone_pool(const struct zone *zone
  * dynmemmap_area_of() - the area page of a page frame
  * @pfn:	any page frame number
  *
- * Context: any. The area pages of boot memory are never freed.
+ * Context: any. Area pages are never freed.
  * Return: the area page, or NULL if the section of @pfn is not managed.
  */
 static inline struct dynmemmap_area *dynmemmap_area_of(unsigned long pfn)
 {
+	struct dynmemmap_area *areas;
 	struct mem_section *ms;
 
 	if (pfn_to_section_nr(pfn) >= NR_MEM_SECTIONS)
 		return NULL;
 	ms = __pfn_to_section(pfn);
-	if (!ms || !ms->areas)
+	if (!ms)
 		return NULL;
-	return &ms->areas[(pfn >> DYNMEMMAP_AREA_ORDER) % DYNMEMMAP_SECTION_NR_AREAS];
+	/* Pairs with smp_store_release() in __dynmemmap_section_add(). */
+	areas = READ_ONCE(ms->areas);
+	if (!areas)
+		return NULL;
+	return &areas[(pfn >> DYNMEMMAP_AREA_ORDER) % DYNMEMMAP_SECTION_NR_AREAS];
+}
+
+/**
+ * dynmemmap_area_exists() - is the section of an area still there?
+ * @area:	the area
+ *
+ * Context: any; stable under dynmemmap_node.lock of the node of @area.
+ * Return: true until dynmemmap_section_remove().
+ */
+static inline bool dynmemmap_area_exists(const struct dynmemmap_area *area)
+{
+	return dynmemmap_area_of(dynmemmap_area_pfn(area)) == area;
 }
 
 /* vmemmap.c */
@@ -95,7 +112,8 @@ void dynmemmap_vmemmap_flush(const struct dynmemmap_area *first,
 			     const struct dynmemmap_area *last);
 bool dynmemmap_vmemmap_is_mapped(unsigned long address);
 bool dynmemmap_vmemmap_is_self_hosted(const struct dynmemmap_area *area);
-void dynmemmap_vmemmap_tables(unsigned long section_nr, int nid);
+bool dynmemmap_vmemmap_tables(unsigned long section_nr, int nid, void *(*alloc_table)(int nid));
+unsigned int dynmemmap_vmemmap_free_tables(unsigned long section_nr);
 
 /* populate.c */
 bool dynmemmap_populate_with(struct dynmemmap_area *area, struct page **frames);
@@ -111,6 +129,7 @@ bool dynmemmap_frames_take(struct dynmemmap_node *node, struct page **frames);
 void dynmemmap_frames_put(struct dynmemmap_node *node, struct page **frames,
 			  unsigned int nr_frames);
 bool dynmemmap_stock_is_low(struct dynmemmap_node *node);
+bool dynmemmap_stock_provide(struct dynmemmap_node *node, unsigned long nr_areas, gfp_t gfp);
 void dynmemmap_stock_refill(struct work_struct *work);
 void dynmemmap_stock_drain(struct dynmemmap_node *node);
 
@@ -119,6 +138,7 @@ struct dynmemmap_area *dynmemmap_pool_take(struct zone *zone);
 bool dynmemmap_pool_take_area(struct dynmemmap_area *area);
 void dynmemmap_pool_remove_free(struct zone *zone, struct dynmemmap_area *area);
 void dynmemmap_pool_give(struct list_head *areas);
+void dynmemmap_pool_give_last(struct list_head *areas);
 void dynmemmap_area_prepare_use(struct dynmemmap_area *area);
 bool dynmemmap_area_allocate(struct dynmemmap_area *area);
 bool dynmemmap_area_lend(struct dynmemmap_area *area, const char *reason);
@@ -130,7 +150,7 @@ void dynmemmap_worker_rearm(struct dynmemmap_node *node);
 void dynmemmap_worker(struct work_struct *work);
 
 /* compact.c */
-#ifdef CONFIG_CONTIG_ALLOC
+#ifdef CONFIG_MEMORY_ISOLATION
 bool dynmemmap_compact(struct zone *zone);
 #else
 static inline bool dynmemmap_compact(struct zone *zone) { return false; }
@@ -138,9 +158,11 @@ static inline bool dynmemmap_compact(struct zone *zone) { return false; }
 
 /* repair.c */
 void dynmemmap_repairs_undo(struct dynmemmap_node *node);
+void dynmemmap_repairs_forget(struct dynmemmap_node *node, struct dynmemmap_area *areas);
 
 /* boot.c */
 void *dynmemmap_boot_table(int nid);
+void *dynmemmap_runtime_table(int nid);
 
 /* sysfs.c */
 int dynmemmap_sysfs_init(void);

@@ -1,49 +1,204 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Memory that was present at boot goes away. Memory that is added later has a
- * static memmap, also where managed memory was before.
+ * Memory hotplug: sections come and go, and memory blocks go online and offline.
+ *
+ * A section that is added gets area pages and empty page tables. When a block of
+ * memory goes online, its areas go straight to the pool, except for those that
+ * somebody wants to see struct pages of. An area of a block that is offline is
+ * MOVING and IDLE, in no zone, and counts as being in the pool, so that nobody
+ * looks at it.
+ *
+ * All of this runs under the memory hotplug lock, held for writing.
  */
+#include <linux/kasan.h>
+#include <linux/memory_hotplug.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+#include <linux/xarray.h>
+
 #include "core.h"
+#include "../internal.h"
 
-static void area_release(struct dynmemmap_area *area)
+/*
+ * The area pages of every section that ever had some, by section number. They are
+ * never freed, for whoever looks at them without a lock, and used again when the
+ * section comes back.
+ */
+static DEFINE_XARRAY(section_areas);
+
+static struct dynmemmap_area *section_get_areas(unsigned long section_nr, int nid)
 {
-	struct dynmemmap_node *node = dynmemmap_area_node(area);
-	struct page *frames[DYNMEMMAP_AREA_NR_FRAMES];
+	struct dynmemmap_area *areas = xa_load(&section_areas, section_nr);
 
-	dynmemmap_set_owner(area, DYNMEMMAP_MOVING);
-	scoped_guard(raw_spinlock_irqsave, &node->lock) {
-		dynmemmap_vmemmap_unmap(area, frames);
-		dynmemmap_set_state(area, DYNMEMMAP_IDLE);
-		atomic_long_dec(&node->nr_areas[DYNMEMMAP_IDLE]);
+	if (areas)
+		return areas;
+	areas = dynmemmap_runtime_table(nid);
+	if (areas && xa_err(xa_store(&section_areas, section_nr, areas, GFP_KERNEL))) {
+		free_page((unsigned long)areas);
+		atomic_long_dec(&dynmemmap_nodes[nid]->nr_tables);
+		return NULL;
 	}
-	dynmemmap_vmemmap_flush(area, area);
-	dynmemmap_frames_put(node, frames, DYNMEMMAP_AREA_NR_FRAMES);
+	return areas;
+}
+
+static void section_init_areas(struct dynmemmap_area *areas, unsigned long section_nr, int nid)
+{
+	unsigned int i;
+
+	for (i = 0; i < DYNMEMMAP_SECTION_NR_AREAS; i++)
+		dynmemmap_area_init(&areas[i], section_nr * DYNMEMMAP_SECTION_NR_AREAS + i, nid);
+	atomic_long_add(DYNMEMMAP_SECTION_NR_AREAS,
+			&dynmemmap_nodes[nid]->nr_areas[DYNMEMMAP_IDLE]);
+}
+
+struct page *__dynmemmap_section_add(unsigned long pfn, int nid)
+{
+	unsigned long section_nr = pfn_to_section_nr(pfn);
+	struct dynmemmap_area *areas = section_get_areas(section_nr, nid);
+
+	/* What tables have been made are used by the static memmap instead. */
+	if (!areas || !dynmemmap_vmemmap_tables(section_nr, nid, dynmemmap_runtime_table))
+		return NULL;
+	section_init_areas(areas, section_nr, nid);
+	/* Pairs with the address dependency in dynmemmap_area_of(). */
+	smp_store_release(&__nr_to_section(section_nr)->areas, areas);
+	return pfn_to_page(pfn);
+}
+
+/* Take away the struct pages of a section that is nobody's memory any more. */
+static void section_release(struct dynmemmap_area *areas)
+{
+	struct dynmemmap_area *area;
+	LIST_HEAD(populated);
+
+	for (area = areas; area < areas + DYNMEMMAP_SECTION_NR_AREAS; area++) {
+		if (area->owner == DYNMEMMAP_KERNEL)
+			dynmemmap_set_owner(area, DYNMEMMAP_MOVING);
+		WRITE_ONCE(area->zone, NULL);
+		INIT_LIST_HEAD(&area->pool_list);
+		if (READ_ONCE(area->state) == DYNMEMMAP_SPLIT)
+			list_add(&area->pool_list, &populated);
+	}
+	dynmemmap_unpopulate(&populated);
 }
 
 /**
- * dynmemmap_section_remove() - a section that was present at boot is removed
+ * dynmemmap_section_remove() - a section is removed
  * @pfn:	its first page frame
  *
- * The page tables of its vmemmap go, too; its area pages stay behind unused,
- * for whoever looks at them without a lock.
- *
- * Context: memory hotplug lock held; the section is offline, so that all of its
- * areas are SPLIT and nobody's.
- * Return: true if the section was managed and has been dealt with.
+ * Context: memory hotplug lock held for writing; the section is offline.
+ * Return: true if the section was managed, and its memmap is gone.
  */
 bool dynmemmap_section_remove(unsigned long pfn)
 {
-	unsigned long start = (unsigned long)pfn_to_page(pfn);
-	struct mem_section *ms = __pfn_to_section(pfn);
+	unsigned long section_nr = pfn_to_section_nr(pfn);
+	struct mem_section *ms = __nr_to_section(section_nr);
 	struct dynmemmap_area *areas = ms->areas;
-	unsigned int i;
+	struct dynmemmap_node *node;
 
 	if (!areas)
 		return false;
+	node = dynmemmap_area_node(areas);
 
-	for (i = 0; i < DYNMEMMAP_SECTION_NR_AREAS; i++)
-		area_release(&areas[i]);
-	WRITE_ONCE(ms->areas, NULL);
-	vmemmap_free(start, start + PAGES_PER_SECTION * sizeof(struct page), NULL);
+	/* From here on no repair populates one of them. */
+	scoped_guard(raw_spinlock_irqsave, &node->lock) {
+		dynmemmap_repairs_forget(node, areas);
+		WRITE_ONCE(ms->areas, NULL);
+	}
+	section_release(areas);
+	atomic_long_sub(DYNMEMMAP_SECTION_NR_AREAS, &node->nr_areas[DYNMEMMAP_IDLE]);
+	/* Those of boot memory are kept here from now on, too. */
+	if (!xa_load(&section_areas, section_nr))
+		xa_store(&section_areas, section_nr, areas, GFP_KERNEL);
+	atomic_long_sub(dynmemmap_vmemmap_free_tables(section_nr), &node->nr_tables);
 	return true;
+}
+
+/*
+ * Can an area of a block go online without struct pages? Whoever decides page by
+ * page what goes online wants to see them all, and the first chunk answers for the
+ * block when somebody asks for its zone. One whose struct pages were read while it
+ * was offline has them, and they say that it is in another zone.
+ */
+static bool area_goes_to_pool(struct dynmemmap_area *area, unsigned long block_pfn, bool whole)
+{
+	return whole && dynmemmap_area_pfn(area) >= block_pfn + MAX_ORDER_NR_PAGES &&
+	       READ_ONCE(area->state) == DYNMEMMAP_IDLE;
+}
+
+static bool area_populate_online(struct dynmemmap_area *area)
+{
+	return READ_ONCE(area->state) == DYNMEMMAP_SPLIT ||
+	       (dynmemmap_stock_provide(dynmemmap_area_node(area), 1,
+					GFP_KERNEL | __GFP_RETRY_MAYFAIL) &&
+		dynmemmap_populate(area, "online"));
+}
+
+int __dynmemmap_online_start(struct zone *zone, unsigned long start_pfn, unsigned long nr_pages,
+			     bool whole)
+{
+	unsigned long pfn;
+
+	for (pfn = start_pfn; pfn < start_pfn + nr_pages; pfn += DYNMEMMAP_AREA_NR_PAGES) {
+		struct dynmemmap_area *area = dynmemmap_area_of(pfn);
+
+		if (!area)
+			continue;
+		WRITE_ONCE(area->zone, zone);
+		if (area_goes_to_pool(area, start_pfn, whole))
+			continue;
+		if (!area_populate_online(area)) {
+			__dynmemmap_offline_end(start_pfn, nr_pages);
+			return -ENOMEM;
+		}
+		dynmemmap_set_owner(area, DYNMEMMAP_KERNEL);
+	}
+	return 0;
+}
+
+static void area_online(struct dynmemmap_area *area, struct list_head *areas)
+{
+	struct zone *zone = area->zone;
+
+	struct page *page = pfn_to_page(dynmemmap_area_pfn(area));
+
+	/* As memory is that memblock hands over, and as no free page is. */
+	debug_pagealloc_map_pages(page, DYNMEMMAP_AREA_NR_PAGES);
+	kasan_unpoison_pages(page, DYNMEMMAP_AREA_ORDER, false);
+	area->flags |= DYNMEMMAP_AREA_RAW;
+	list_add(&area->pool_list, areas);
+	atomic_long_add(DYNMEMMAP_AREA_NR_PAGES, &zone->managed_pages);
+	totalram_pages_add(DYNMEMMAP_AREA_NR_PAGES);
+	/* Its pageblock is counted as isolated, and is not looked at to end that. */
+	guard(spinlock_irqsave)(&zone->lock);
+	zone->nr_isolate_pageblock--;
+}
+
+void __dynmemmap_online_give(unsigned long start_pfn, unsigned long nr_pages)
+{
+	LIST_HEAD(areas);
+	unsigned long pfn;
+
+	/* All others are isolated yet, so MOVING means that the area is ours. */
+	for (pfn = start_pfn; pfn < start_pfn + nr_pages; pfn += DYNMEMMAP_AREA_NR_PAGES) {
+		struct dynmemmap_area *area = dynmemmap_area_of(pfn);
+
+		if (area && area->owner == DYNMEMMAP_MOVING)
+			area_online(area, &areas);
+	}
+	dynmemmap_pool_give_last(&areas);
+}
+
+void __dynmemmap_offline_end(unsigned long start_pfn, unsigned long nr_pages)
+{
+	unsigned long pfn;
+
+	/* Blocks of memory are whole sections; device memory has no areas. */
+	for (pfn = start_pfn; pfn < start_pfn + nr_pages; pfn += PAGES_PER_SECTION) {
+		struct dynmemmap_area *areas = __pfn_to_section(pfn)->areas;
+
+		if (areas)
+			section_release(areas);
+		cond_resched();
+	}
 }

@@ -156,9 +156,11 @@ static inline unsigned long dynmemmap_area_pfn(const struct dynmemmap_area *area
  * @nr_pairs:	pairs of them that make an order-10 block; as @nr_areas
  * @nr_lent:	areas lent since boot; zone->lock
  * @nr_lent_seen: @nr_lent when the worker last passed; the worker
- * @nr_quiet_passes: passes since something was lent, as far as they count; the worker
+ * @nr_drains_due: passes that are to drain the lists of the CPUs; the worker
  * @nr_excess_seen: blocks over the threshold when it last passed; the worker
  * @compact_pfn: where compaction goes on, or DYNMEMMAP_COMPACT_DONE; the worker
+ * @nr_scattered_left: what the last compaction has left, in areas; the worker
+ * @nr_lent_compacted: @nr_lent when that was over; the worker
  */
 struct dynmemmap_pool {
 	struct list_head areas;
@@ -166,12 +168,14 @@ struct dynmemmap_pool {
 	unsigned long nr_pairs;
 	unsigned long nr_lent;
 	unsigned long nr_lent_seen;
-	unsigned long nr_quiet_passes;
+	unsigned long nr_drains_due;
 	unsigned long nr_excess_seen;
 	unsigned long compact_pfn;
+	unsigned long nr_scattered_left;
+	unsigned long nr_lent_compacted;
 };
 
-/* dynmemmap_pool.compact_pfn: every area has been looked at since the last burst. */
+/* dynmemmap_pool.compact_pfn: every area has been looked at. */
 #define DYNMEMMAP_COMPACT_DONE	ULONG_MAX
 
 /* Donors are kept by how many of their frames are free, 64 to a bucket. */
@@ -244,7 +248,9 @@ struct dynmemmap_area *dynmemmap_area_other(struct dynmemmap_area *area);
 /* policy.c: decisions on plain numbers */
 unsigned long dynmemmap_policy_reserve(unsigned long nr_reserve, bool ran_low);
 unsigned long dynmemmap_policy_excess(unsigned long nr_blocks, unsigned long nr_keep);
-bool dynmemmap_policy_compact(unsigned long nr_scattered, unsigned long nr_in_use);
+bool dynmemmap_policy_was_burst(unsigned long nr_more, unsigned long nr_in_use);
+bool dynmemmap_policy_compact(unsigned long nr_scattered, unsigned long nr_left,
+			      unsigned long nr_in_use);
 unsigned long dynmemmap_policy_take_back(unsigned long nr_excess, unsigned long nr_excess_seen,
 					 bool lent_since, unsigned long nr_areas_zone);
 

@@ -11,6 +11,10 @@
 #define TAKE_BACK_ZONE_SHIFT	2
 /* An eighth of the memory outside the pool may be scattered free memory. */
 #define COMPACT_SCATTERED_SHIFT	3
+/* A sixteenth of it makes a difference. */
+#define BURST_SHIFT		4
+/* A small zone is not worth the work. */
+#define COMPACT_MIN_AREAS	8
 
 /**
  * dynmemmap_policy_reserve() - how many free frames a node should keep
@@ -65,14 +69,31 @@ unsigned long dynmemmap_policy_take_back(unsigned long nr_excess, unsigned long 
 }
 
 /**
+ * dynmemmap_policy_was_burst() - do so many areas make a difference?
+ * @nr_more:	areas that were lent, or have become free
+ * @nr_in_use:	areas outside the pool
+ *
+ * Return: true if it pays to look for what has become possible.
+ */
+bool dynmemmap_policy_was_burst(unsigned long nr_more, unsigned long nr_in_use)
+{
+	return nr_more > nr_in_use >> BURST_SHIFT;
+}
+
+/**
  * dynmemmap_policy_compact() - does scattered free memory cost too much memmap?
  * @nr_scattered:	free memory that is neither in the pool nor in whole free
  *			areas, in areas
+ * @nr_left:		as much of it as the last compaction could not change
  * @nr_in_use:		areas outside the pool
  *
  * Return: true if moving pages together is worth the work.
  */
-bool dynmemmap_policy_compact(unsigned long nr_scattered, unsigned long nr_in_use)
+bool dynmemmap_policy_compact(unsigned long nr_scattered, unsigned long nr_left,
+			      unsigned long nr_in_use)
 {
-	return nr_scattered > nr_in_use >> COMPACT_SCATTERED_SHIFT;
+	return nr_scattered > COMPACT_MIN_AREAS &&
+	       nr_scattered > nr_in_use >> COMPACT_SCATTERED_SHIFT &&
+	       nr_scattered > nr_left &&
+	       dynmemmap_policy_was_burst(nr_scattered - nr_left, nr_in_use);
 }

@@ -39,9 +39,11 @@ void dynmemmap_pool_init(struct dynmemmap_pool *pool)
 	pool->nr_pairs = 0;
 	pool->nr_lent = 0;
 	pool->nr_lent_seen = 0;
-	pool->nr_quiet_passes = 0;
+	pool->nr_drains_due = 0;
 	pool->nr_excess_seen = 0;
 	pool->compact_pfn = DYNMEMMAP_COMPACT_DONE;
+	pool->nr_scattered_left = 0;
+	pool->nr_lent_compacted = 0;
 }
 
 static void pool_add(struct dynmemmap_pool *pool, struct dynmemmap_area *area,

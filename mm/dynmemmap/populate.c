@@ -44,8 +44,8 @@ void dynmemmap_set_owner(struct dynmemmap_area *area, enum dynmemmap_owner owner
  * @frames:	eight frames
  *
  * Context: any but NMI.
- * Return: true if @frames are in use now, false if somebody was faster, because
- * a stray read was repaired meanwhile; then the caller still has them.
+ * Return: true if @frames are in use now; false if the caller still has them,
+ * because a stray read was repaired meanwhile, or the section is gone.
  */
 bool dynmemmap_populate_with(struct dynmemmap_area *area, struct page **frames)
 {
@@ -54,7 +54,8 @@ bool dynmemmap_populate_with(struct dynmemmap_area *area, struct page **frames)
 
 	dynmemmap_vmemmap_fill(area, frames);
 	scoped_guard(raw_spinlock_irqsave, &node->lock) {
-		idle = area->state == DYNMEMMAP_IDLE;
+		/* Its section may have gone, with the page tables. */
+		idle = area->state == DYNMEMMAP_IDLE && dynmemmap_area_exists(area);
 		if (idle) {
 			dynmemmap_vmemmap_map(area, frames);
 			dynmemmap_set_state(area, DYNMEMMAP_SPLIT);
@@ -101,7 +102,7 @@ bool dynmemmap_populate(struct dynmemmap_area *area, const char *reason)
  *
  * Context: any but NMI.
  * Return: true if the first eight frames of @area hold its struct pages now,
- * false if it has been populated from the stock.
+ * false if it has been populated from the stock, or its section is gone.
  */
 bool dynmemmap_self_host(struct dynmemmap_area *area)
 {
@@ -116,9 +117,10 @@ bool dynmemmap_self_host(struct dynmemmap_area *area)
 	 * Under the lock, unlike with frames of the stock: these may be written
 	 * only while nobody can have populated the area and lent it.
 	 */
-	scoped_guard(raw_spinlock_irqsave, &node->lock) {
-		if (area->state != DYNMEMMAP_IDLE)
-			break;
+	guard(raw_spinlock_irqsave)(&node->lock);
+	if (!dynmemmap_area_exists(area))
+		return false;
+	if (area->state == DYNMEMMAP_IDLE) {
 		dynmemmap_area_prepare_use(area);
 		dynmemmap_vmemmap_fill(area, frames);
 		dynmemmap_vmemmap_map(area, frames);

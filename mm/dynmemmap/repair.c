@@ -17,11 +17,16 @@
 static void area_add_warm(struct dynmemmap_node *node, struct dynmemmap_area *area)
 {
 	guard(raw_spinlock_irqsave)(&node->lock);
-	if (area->warm)
+	if (area->warm || !dynmemmap_area_exists(area))
 		return;
 	area->warm = true;
 	area->next_warm_nr = node->warm_nr;
 	node->warm_nr = area->area_nr + 1;
+}
+
+static struct dynmemmap_area *area_by_link(u32 warm_nr)
+{
+	return dynmemmap_area_of((warm_nr - 1UL) << DYNMEMMAP_AREA_ORDER);
 }
 
 static struct dynmemmap_area *node_remove_warm(struct dynmemmap_node *node)
@@ -31,10 +36,34 @@ static struct dynmemmap_area *node_remove_warm(struct dynmemmap_node *node)
 	guard(raw_spinlock_irqsave)(&node->lock);
 	if (!node->warm_nr)
 		return NULL;
-	area = dynmemmap_area_of((node->warm_nr - 1UL) << DYNMEMMAP_AREA_ORDER);
+	area = area_by_link(node->warm_nr);
 	node->warm_nr = area->next_warm_nr;
 	area->warm = false;
 	return area;
+}
+
+/**
+ * dynmemmap_repairs_forget() - a section goes: forget repairs of its areas
+ * @node:	its node
+ * @areas:	its area pages
+ *
+ * Context: dynmemmap_node.lock held.
+ */
+void dynmemmap_repairs_forget(struct dynmemmap_node *node, struct dynmemmap_area *areas)
+{
+	u32 *link = &node->warm_nr;
+
+	lockdep_assert_held(&node->lock);
+	while (*link) {
+		struct dynmemmap_area *area = area_by_link(*link);
+
+		if (area >= areas && area < areas + DYNMEMMAP_SECTION_NR_AREAS) {
+			*link = area->next_warm_nr;
+			area->warm = false;
+		} else {
+			link = &area->next_warm_nr;
+		}
+	}
 }
 
 /**
@@ -96,8 +125,10 @@ bool dynmemmap_repair(unsigned long address, bool write, bool present, unsigned 
 	if (dynmemmap_frames_try_take(node, frames)) {
 		if (!dynmemmap_populate_with(area, frames))
 			dynmemmap_frames_put(node, frames, DYNMEMMAP_AREA_NR_FRAMES);
-	} else {
-		dynmemmap_self_host(area);
+	} else if (!READ_ONCE(area->zone) || !dynmemmap_self_host(area)) {
+		/* Offline memory may not be there, to be written to. */
+		if (!dynmemmap_vmemmap_is_mapped(address))
+			return false;
 	}
 
 	area_add_warm(node, area);

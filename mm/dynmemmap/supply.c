@@ -172,23 +172,28 @@ bool dynmemmap_frames_take(struct dynmemmap_node *node, struct page **frames)
 	return true;
 }
 
-/* The frames for one area, as one block where there is one. */
-static bool stock_buy(struct dynmemmap_node *node)
+static bool stock_buy_block(struct dynmemmap_node *node, gfp_t gfp, unsigned int order)
 {
-	struct page *first = alloc_pages_node(node->nid, GFP_KERNEL | __GFP_NOWARN | __GFP_NORETRY,
-					      FRAMES_ORDER);
+	struct page *first = alloc_pages_node(node->nid, gfp | __GFP_NOWARN, order);
 	unsigned int i;
 
 	if (!first)
 		return false;
-	split_page(first, FRAMES_ORDER);
-	for (i = 0; i < DYNMEMMAP_AREA_NR_FRAMES; i++)
+	split_page(first, order);
+	for (i = 0; i < 1U << order; i++)
 		set_page_private(first + i, 0);
-	memmap_pages_add(DYNMEMMAP_AREA_NR_FRAMES);
+	memmap_pages_add(1 << order);
 	guard(raw_spinlock_irqsave)(&node->lock);
-	for (i = 0; i < DYNMEMMAP_AREA_NR_FRAMES; i++)
+	for (i = 0; i < 1U << order; i++)
 		dynmemmap_stock_add_single(&node->stock, first + i);
 	return true;
+}
+
+/* The frames for one area, as one block where there is one. */
+static bool stock_buy(struct dynmemmap_node *node, gfp_t gfp)
+{
+	return stock_buy_block(node, gfp | __GFP_NORETRY, FRAMES_ORDER) ||
+	       stock_buy_block(node, gfp, 0);
 }
 
 /**
@@ -204,8 +209,30 @@ void dynmemmap_stock_refill(struct work_struct *work)
 
 	WRITE_ONCE(node->nr_reserve, nr_reserve);
 	while (READ_ONCE(node->stock.nr_singles_free) < nr_reserve)
-		if (!stock_buy(node))
+		if (!stock_buy(node, GFP_KERNEL | __GFP_NORETRY))
 			return;
+}
+
+/**
+ * dynmemmap_stock_provide() - have frames for areas that are about to be populated
+ * @node:	the node of the areas
+ * @nr_areas:	how many
+ * @gfp:	how hard to try
+ *
+ * So that populating a range of areas makes no donors.
+ *
+ * Context: as @gfp says; neither zone->lock nor dynmemmap_node.lock held.
+ * Return: true if there are as many frames, besides the reserve.
+ */
+bool dynmemmap_stock_provide(struct dynmemmap_node *node, unsigned long nr_areas, gfp_t gfp)
+{
+	unsigned long nr_wanted = READ_ONCE(node->nr_reserve) +
+				  nr_areas * DYNMEMMAP_AREA_NR_FRAMES;
+
+	while (READ_ONCE(node->stock.nr_free) < nr_wanted)
+		if (!stock_buy(node, gfp))
+			return false;
+	return true;
 }
 
 static void stock_sell(struct dynmemmap_node *node, unsigned long nr_reserve)

@@ -30,7 +30,7 @@ static unsigned long sum_figure(struct kobject *kobj, node_figure figure)
 
 	if (node)
 		return figure(node);
-	for_each_online_node(nid)
+	for_each_node(nid)
 		sum += figure(dynmemmap_nodes[nid]);
 	return sum;
 }
@@ -99,7 +99,7 @@ FIGURE_ATTR(stock_reserve_frames);
 
 static unsigned long memmap_bytes_figure(struct dynmemmap_node *node)
 {
-	return (READ_ONCE(node->stock.nr_frames) + node->nr_tables +
+	return (READ_ONCE(node->stock.nr_frames) + atomic_long_read(&node->nr_tables) +
 		atomic_long_read(&node->nr_own_frames)) * PAGE_SIZE;
 }
 
@@ -220,8 +220,8 @@ static struct view *__init view_create(struct dynmemmap_node *node, struct kobje
 /**
  * dynmemmap_sysfs_init() - create /sys/kernel/mm/dynamic_memmap
  *
- * Context: boot, process context. Nodes that come online later have no
- * directory: only memory present at boot is managed.
+ * Context: boot, process context. Nodes that are offline have a directory, too:
+ * memory can be added to them.
  * Return: 0 or -ENOMEM.
  */
 int __init dynmemmap_sysfs_init(void)
@@ -232,7 +232,7 @@ int __init dynmemmap_sysfs_init(void)
 
 	if (!total || sysfs_create_files(&total->kobj, knob_attrs))
 		return -ENOMEM;
-	for_each_online_node(nid) {
+	for_each_node(nid) {
 		snprintf(name, sizeof(name), "node%d", nid);
 		if (!view_create(dynmemmap_nodes[nid], &total->kobj, name))
 			return -ENOMEM;

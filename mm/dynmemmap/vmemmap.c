@@ -24,7 +24,7 @@ static pte_t *area_pte(const struct dynmemmap_area *area)
 
 /**
  * dynmemmap_vmemmap_fill() - write the struct pages of an area into frames
- * @area:	the area, which has a zone
+ * @area:	the area
  * @frames:	eight frames that nobody else uses
  *
  * The struct pages are those of free pages inside a larger block: not
@@ -36,9 +36,11 @@ void dynmemmap_vmemmap_fill(const struct dynmemmap_area *area, struct page **fra
 {
 	unsigned long pfn = dynmemmap_area_pfn(area);
 	struct page *first = page_address(frames[0]);
+	/* Offline memory is in none. */
+	unsigned int zid = area->zone ? zone_idx(area->zone) : ZONE_NORMAL;
 	unsigned int i;
 
-	__init_single_page(first, pfn, zone_idx(area->zone), zone_to_nid(area->zone));
+	__init_single_page(first, pfn, zid, area->nid);
 	set_page_count(first, 0);
 	/* A free page's list pointers mean nothing; one pattern serves all. */
 	memset(&first->lru, 0, sizeof(first->lru));
@@ -139,31 +141,83 @@ bool dynmemmap_vmemmap_is_self_hosted(const struct dynmemmap_area *area)
  * dynmemmap_vmemmap_tables() - make the page tables of a section's vmemmap
  * @section_nr:	the section
  * @nid:	node to take them from
+ * @alloc_table: gives a zeroed page of a node, or NULL
  *
- * All entries are empty. The tables stay, so that mapping never allocates.
+ * All entries are empty. The tables stay as long as the section, so that mapping
+ * never allocates.
  *
- * Context: boot, from sparse_init().
+ * Context: boot, from sparse_init(), or memory hotplug lock held for writing.
+ * Return: true if they are there now.
  */
-void __init dynmemmap_vmemmap_tables(unsigned long section_nr, int nid)
+bool __meminit dynmemmap_vmemmap_tables(unsigned long section_nr, int nid,
+					void *(*alloc_table)(int nid))
 {
 	unsigned long addr = (unsigned long)pfn_to_page(section_nr_to_pfn(section_nr));
 	pgd_t *pgd = pgd_offset_k(addr);
 	p4d_t *p4d;
 	pud_t *pud;
 	pmd_t *pmd;
+	void *table;
 
 	/* The vmemmap of one section is what one table of PTEs maps. */
 	BUILD_BUG_ON(PAGES_PER_SECTION * sizeof(struct page) != PMD_SIZE);
 
-	if (pgd_none(*pgd))
-		pgd_populate_kernel(addr, pgd, dynmemmap_boot_table(nid));
+	if (pgd_none(*pgd)) {
+		table = alloc_table(nid);
+		if (!table)
+			return false;
+		pgd_populate_kernel(addr, pgd, table);
+	}
 	p4d = p4d_offset(pgd, addr);
+	if (p4d_none(*p4d)) {
+		table = alloc_table(nid);
+		if (!table)
+			return false;
+		p4d_populate_kernel(addr, p4d, table);
+	}
+	pud = pud_offset(p4d, addr);
+	if (pud_none(*pud)) {
+		table = alloc_table(nid);
+		if (!table)
+			return false;
+		pud_populate(&init_mm, pud, table);
+	}
+	pmd = pmd_offset(pud, addr);
+	if (pmd_none(*pmd)) {
+		table = alloc_table(nid);
+		if (!table)
+			return false;
+		pmd_populate_kernel(&init_mm, pmd, table);
+	}
+	return true;
+}
+
+/* Page tables, below the topmost level, on the way to an address. */
+static unsigned int tables_of(unsigned long addr)
+{
+	p4d_t *p4d = p4d_offset(pgd_offset_k(addr), addr);
+	pud_t *pud;
+
 	if (p4d_none(*p4d))
-		p4d_populate_kernel(addr, p4d, dynmemmap_boot_table(nid));
+		return 0;
 	pud = pud_offset(p4d, addr);
 	if (pud_none(*pud))
-		pud_populate(&init_mm, pud, dynmemmap_boot_table(nid));
-	pmd = pmd_offset(pud, addr);
-	if (pmd_none(*pmd))
-		pmd_populate_kernel(&init_mm, pmd, dynmemmap_boot_table(nid));
+		return 1;
+	return pmd_none(*pmd_offset(pud, addr)) ? 2 : 3;
+}
+
+/**
+ * dynmemmap_vmemmap_free_tables() - free the page tables of a section's vmemmap
+ * @section_nr:	a section of which nothing is mapped
+ *
+ * Context: memory hotplug lock held for writing.
+ * Return: how many tables have gone; others that are empty now go, too.
+ */
+unsigned int __meminit dynmemmap_vmemmap_free_tables(unsigned long section_nr)
+{
+	unsigned long addr = (unsigned long)pfn_to_page(section_nr_to_pfn(section_nr));
+	unsigned int nr_tables = tables_of(addr);
+
+	vmemmap_free(addr, addr + PMD_SIZE, NULL);
+	return nr_tables - tables_of(addr);
 }

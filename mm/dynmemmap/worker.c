@@ -15,7 +15,9 @@
 
 /* Areas that one hold of zone->lock isolates and one TLB flush unmaps: 64 MiB. */
 #define TAKE_BACK_BATCH_AREAS	32
-/* Passes after a burst that drain the lists of the CPUs. */
+/* No pass counts more free areas: 32 GiB. Counting holds zone->lock. */
+#define COUNT_MAX_AREAS		16384
+/* Passes that drain the lists of the CPUs after memory was lent or became free. */
 #define DRAIN_PASSES		3
 
 /*
@@ -32,9 +34,41 @@ unsigned int dynmemmap_keep_areas = 4;
 unsigned int dynmemmap_take_back_delay_ms = 1000;
 
 /*
- * Isolate whole free areas of one migratetype, oldest first, for taking back.
- * Stops where the zone's watermark says that it has to.
+ * May the area of a free block be taken back? Not if it has a static memmap, or
+ * lies in a section that begins on another node, whose stock it would use.
  */
+static bool block_is_managed(const struct zone *zone, unsigned long pfn)
+{
+	struct dynmemmap_area *area = dynmemmap_area_of(pfn);
+
+	return area && area->nid == zone_to_nid(zone);
+}
+
+/*
+ * Isolate a free block of whole areas for taking back.
+ * Return: how many areas; 0 if the zone's watermark says that it has to stay.
+ */
+static unsigned long block_isolate(struct zone *zone, struct page *page, unsigned int order,
+				   struct list_head *areas)
+{
+	unsigned long pfn = page_to_pfn(page);
+	unsigned long end_pfn = pfn + (1UL << order);
+
+	lockdep_assert_held(&zone->lock);
+	if (!__isolate_free_page(page, order))
+		return 0;
+	for (; pfn < end_pfn; pfn += DYNMEMMAP_AREA_NR_PAGES) {
+		struct dynmemmap_area *area = dynmemmap_area_of(pfn);
+
+		/* Memory can come back online in another zone. */
+		WRITE_ONCE(area->zone, zone);
+		dynmemmap_set_owner(area, DYNMEMMAP_MOVING);
+		list_add(&area->pool_list, areas);
+	}
+	return 1UL << (order - DYNMEMMAP_AREA_ORDER);
+}
+
+/* Isolate whole free areas of one migratetype, oldest first, for taking back. */
 static unsigned long freelist_isolate(struct zone *zone, unsigned int order, unsigned int mt,
 				      unsigned long nr_wanted, struct list_head *areas)
 {
@@ -44,24 +78,16 @@ static unsigned long freelist_isolate(struct zone *zone, unsigned int order, uns
 
 	lockdep_assert_held(&zone->lock);
 	list_for_each_entry_safe_reverse(page, next, free_list, buddy_list) {
-		unsigned long pfn = page_to_pfn(page);
-		unsigned long end_pfn = pfn + (1UL << order);
-		struct dynmemmap_area *area = dynmemmap_area_of(pfn);
+		unsigned long nr_areas;
 
 		if (nr_isolated >= nr_wanted)
 			break;
-		if (!area)
+		if (!block_is_managed(zone, page_to_pfn(page)))
 			continue;
-		if (!__isolate_free_page(page, order))
+		nr_areas = block_isolate(zone, page, order, areas);
+		if (!nr_areas)
 			break;
-		for (; pfn < end_pfn; pfn += DYNMEMMAP_AREA_NR_PAGES) {
-			area = dynmemmap_area_of(pfn);
-			/* Memory can come back online in another zone. */
-			WRITE_ONCE(area->zone, zone);
-			dynmemmap_set_owner(area, DYNMEMMAP_MOVING);
-			list_add(&area->pool_list, areas);
-			nr_isolated++;
-		}
+		nr_isolated += nr_areas;
 	}
 	return nr_isolated;
 }
@@ -92,13 +118,32 @@ static unsigned long zone_count_blocks(struct zone *zone, unsigned long nr_max)
 		for (mt = 0; mt < MIGRATE_PCPTYPES; mt++)
 			list_for_each_entry(page, &zone->free_area[order].free_list[mt],
 					    buddy_list) {
-				if (!dynmemmap_area_of(page_to_pfn(page)))
+				if (!block_is_managed(zone, page_to_pfn(page)))
 					continue;
 				nr_blocks += 1UL << (order - DYNMEMMAP_AREA_ORDER);
 				if (nr_blocks >= nr_max)
 					return nr_blocks;
 			}
 	return nr_blocks;
+}
+
+static bool may_take_back(void)
+{
+	lockdep_assert_held(&dynmemmap_take_back_mutex);
+	return !nr_ranges && !READ_ONCE(dynmemmap_broken);
+}
+
+/* Move isolated areas into the pool; @start is when isolating them began. */
+static void areas_take_back(struct zone *zone, struct list_head *areas, unsigned long nr_areas,
+			    u64 start)
+{
+	if (!nr_areas)
+		return;
+	dynmemmap_unpopulate(areas);
+	dynmemmap_pool_give(areas);
+	count_vm_events(DYNMEMMAP_TAKE_BACK, nr_areas);
+	trace_dynmemmap_take_back(nr_areas, zone_to_nid(zone), zone_idx(zone),
+				  local_clock() - start);
 }
 
 /*
@@ -112,39 +157,64 @@ static unsigned long zone_take_back(struct zone *zone, unsigned long nr_wanted)
 	u64 start = local_clock();
 
 	guard(mutex)(&dynmemmap_take_back_mutex);
-	if (nr_ranges || READ_ONCE(dynmemmap_broken))
+	if (!may_take_back())
 		return 0;
 
 	nr_isolated = zone_isolate(zone, min_t(unsigned long, nr_wanted, TAKE_BACK_BATCH_AREAS),
 				   &areas);
-	if (!nr_isolated)
-		return 0;
-	dynmemmap_unpopulate(&areas);
-	dynmemmap_pool_give(&areas);
-	count_vm_events(DYNMEMMAP_TAKE_BACK, nr_isolated);
-	trace_dynmemmap_take_back(nr_isolated, zone_to_nid(zone), zone_idx(zone),
-				  local_clock() - start);
+	areas_take_back(zone, &areas, nr_isolated, start);
 	return nr_isolated;
+}
+
+/* Return: the page frame to go on with. */
+static unsigned long range_isolate(struct zone *zone, unsigned long pfn, unsigned long end_pfn,
+				   struct list_head *areas, unsigned long *nr_isolated)
+{
+	guard(spinlock_irqsave)(&zone->lock);
+	while (pfn < end_pfn && *nr_isolated < TAKE_BACK_BATCH_AREAS) {
+		struct page *page = pfn_to_online_page(pfn);
+		unsigned int order = DYNMEMMAP_AREA_ORDER;
+
+		if (page && PageBuddy(page) && buddy_order(page) >= order) {
+			order = buddy_order(page);
+			if (block_is_managed(zone, pfn))
+				*nr_isolated += block_isolate(zone, page, order, areas);
+		}
+		pfn += 1UL << order;
+	}
+	return pfn;
+}
+
+void __dynmemmap_take_back_range(struct zone *zone, unsigned long start_pfn,
+				 unsigned long nr_pages)
+{
+	unsigned long pfn = start_pfn, end_pfn = start_pfn + nr_pages;
+
+	guard(mutex)(&dynmemmap_take_back_mutex);
+	while (pfn < end_pfn && may_take_back()) {
+		LIST_HEAD(areas);
+		unsigned long nr_isolated = 0;
+		u64 start = local_clock();
+
+		pfn = range_isolate(zone, pfn, end_pfn, &areas, &nr_isolated);
+		areas_take_back(zone, &areas, nr_isolated, start);
+		cond_resched();
+	}
 }
 
 /*
  * Pages on the lists of the CPUs, up to an eighth of the zone, keep the areas
- * around them from being whole. Get them when a burst is over: in the first
- * passes in which nothing has been lent, because what ends after it frees some
- * more.
+ * around them from being whole: get them when a burst is over. That takes some
+ * passes, because what ends after it frees some more.
  * Return: true if that was done, and there may be more to take back.
  */
-static bool zone_drain(struct zone *zone, bool lent_since)
+static bool zone_drain(struct zone *zone)
 {
 	struct dynmemmap_pool *pool = dynmemmap_zone_pool(zone);
 
-	if (lent_since) {
-		pool->nr_quiet_passes = 0;
-		pool->compact_pfn = 0;
-	}
-	if (lent_since || pool->nr_quiet_passes == DRAIN_PASSES)
+	if (!pool->nr_drains_due)
 		return false;
-	pool->nr_quiet_passes++;
+	pool->nr_drains_due--;
 	drain_all_pages(zone);
 	return true;
 }
@@ -158,28 +228,40 @@ static bool zone_balance(struct zone *zone)
 	struct dynmemmap_pool *pool = dynmemmap_zone_pool(zone);
 	unsigned long nr_areas_zone = zone_managed_pages(zone) >> DYNMEMMAP_AREA_ORDER;
 	unsigned long nr_lent = READ_ONCE(pool->nr_lent);
-	bool lent_since = nr_lent != pool->nr_lent_seen;
-	bool drained = zone_drain(zone, lent_since);
-	bool compacted = !lent_since && dynmemmap_compact(zone);
+	bool lent_since = nr_lent != pool->nr_lent_seen, tidied = false;
 	unsigned long nr_excess, nr_wanted, nr_taken;
 
-	nr_excess = dynmemmap_policy_excess(zone_count_blocks(zone, nr_areas_zone),
+	pool->nr_lent_seen = nr_lent;
+	if (!lent_since) {
+		tidied = zone_drain(zone);
+		if (dynmemmap_compact(zone)) {
+			tidied = true;
+			/* Not what compaction has lent to itself. */
+			pool->nr_lent_seen = READ_ONCE(pool->nr_lent);
+		}
+	}
+
+	nr_excess = dynmemmap_policy_excess(zone_count_blocks(zone, COUNT_MAX_AREAS),
 					    READ_ONCE(dynmemmap_keep_areas));
+	if (lent_since || (nr_excess > pool->nr_excess_seen &&
+			   dynmemmap_policy_was_burst(nr_excess - pool->nr_excess_seen,
+						      nr_areas_zone - READ_ONCE(pool->nr_areas))))
+		pool->nr_drains_due = DRAIN_PASSES;
 	nr_wanted = dynmemmap_policy_take_back(nr_excess, pool->nr_excess_seen, lent_since,
 					       nr_areas_zone);
-	/* Not what compaction has lent to itself. */
-	pool->nr_lent_seen = compacted ? READ_ONCE(pool->nr_lent) : nr_lent;
-
 	while (nr_wanted) {
 		nr_taken = zone_take_back(zone, nr_wanted);
-		if (!nr_taken)
+		if (!nr_taken) {
+			/* The watermark wants it to stay: no pass can change that. */
+			nr_excess = 0;
 			break;
+		}
 		nr_excess -= min(nr_excess, nr_taken);
 		nr_wanted -= min(nr_wanted, nr_taken);
 		cond_resched();
 	}
 	pool->nr_excess_seen = nr_excess;
-	return nr_excess || lent_since || drained || compacted;
+	return nr_excess || lent_since || tidied;
 }
 
 static unsigned long worker_delay(void)
@@ -242,12 +324,17 @@ void dynmemmap_worker(struct work_struct *work)
 	struct zone *zone, *zones = NODE_DATA(node->nid)->node_zones;
 	bool again = false;
 
+	/* Who stops taking back starts the workers again. */
+	scoped_guard(mutex, &dynmemmap_take_back_mutex) {
+		if (!may_take_back())
+			return;
+	}
 	for (zone = zones; zone < zones + MAX_NR_ZONES; zone++) {
 		if (populated_zone(zone))
 			again |= zone_balance(zone);
 	}
 	scoped_guard(mutex, &dynmemmap_take_back_mutex) {
-		if (nr_ranges || READ_ONCE(dynmemmap_broken))
+		if (!may_take_back())
 			break;
 		dynmemmap_repairs_undo(node);
 		dynmemmap_stock_drain(node);
@@ -264,15 +351,47 @@ void __dynmemmap_free_notify(struct zone *zone)
 		dynmemmap_worker_kick(node);
 }
 
+static struct dynmemmap_area *pool_area_of(unsigned long pfn)
+{
+	struct dynmemmap_area *area = dynmemmap_area_of(pfn);
+
+	return area && READ_ONCE(area->owner) == DYNMEMMAP_POOL ? area : NULL;
+}
+
+/*
+ * Have frames for all of a range before any of it is lent, or they would be bought
+ * out of the range itself, and keep it from being isolated.
+ */
+static void range_provide(unsigned long pfn, unsigned long end_pfn)
+{
+	struct dynmemmap_area *area, *last = NULL;
+	unsigned long nr_areas = 0;
+
+	for (; pfn < end_pfn; pfn += DYNMEMMAP_AREA_NR_PAGES) {
+		area = pool_area_of(pfn);
+		if (!area)
+			continue;
+		nr_areas++;
+		last = area;
+	}
+	if (last)
+		dynmemmap_stock_provide(dynmemmap_area_node(last), nr_areas, GFP_NOWAIT);
+}
+
 static void range_lend(unsigned long start_pfn, unsigned long end_pfn)
 {
 	unsigned long pfn = ALIGN_DOWN(start_pfn, DYNMEMMAP_AREA_NR_PAGES);
+	unsigned long section_end_pfn;
+	struct dynmemmap_area *area;
 
-	for (; pfn < end_pfn; pfn += DYNMEMMAP_AREA_NR_PAGES) {
-		struct dynmemmap_area *area = dynmemmap_area_of(pfn);
-
-		if (area && dynmemmap_pool_take_area(area))
-			dynmemmap_area_lend(area, "range");
+	for (; pfn < end_pfn; pfn = section_end_pfn) {
+		section_end_pfn = min(SECTION_ALIGN_UP(pfn + 1), end_pfn);
+		range_provide(pfn, section_end_pfn);
+		for (; pfn < section_end_pfn; pfn += DYNMEMMAP_AREA_NR_PAGES) {
+			area = pool_area_of(pfn);
+			if (area && dynmemmap_pool_take_area(area))
+				dynmemmap_area_lend(area, "range");
+		}
 		cond_resched();
 	}
 }
@@ -282,6 +401,24 @@ void __dynmemmap_range_get(unsigned long start_pfn, unsigned long end_pfn)
 	scoped_guard(mutex, &dynmemmap_take_back_mutex)
 		nr_ranges++;
 	range_lend(start_pfn, end_pfn);
+}
+EXPORT_SYMBOL_GPL(__dynmemmap_range_get);
+
+bool __dynmemmap_range_is_lent(unsigned long start_pfn, unsigned long end_pfn)
+{
+	unsigned long pfn = ALIGN_DOWN(start_pfn, DYNMEMMAP_AREA_NR_PAGES);
+
+	for (; pfn < end_pfn; pfn += DYNMEMMAP_AREA_NR_PAGES) {
+		struct dynmemmap_area *area = dynmemmap_area_of(pfn);
+
+		/* Nothing is taken back now: somebody is just lending it. */
+		while (area && READ_ONCE(area->zone) &&
+		       READ_ONCE(area->owner) == DYNMEMMAP_MOVING)
+			cpu_relax();
+		if (dynmemmap_pfn_in_pool(pfn))
+			return false;
+	}
+	return true;
 }
 
 void __dynmemmap_range_put(void)
@@ -293,3 +430,4 @@ void __dynmemmap_range_put(void)
 	for_each_online_node(nid)
 		dynmemmap_worker_kick(dynmemmap_nodes[nid]);
 }
+EXPORT_SYMBOL_GPL(__dynmemmap_range_put);

@@ -5,7 +5,8 @@
 # back, and put in the place of the running system. All areas have struct pages
 # for that; afterwards they are idle again.
 #
-# kernels: stock dynamic
+# kernels: dynamic
+# also: stock debug
 # mem: 1G
 # ramdisk: yes
 # disk: swap:1G

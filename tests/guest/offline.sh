@@ -5,10 +5,11 @@
 # those that are needed. Half of the memory is for movable pages only, so that a
 # block cannot hold anything that has to stay.
 #
-# kernels: stock dynamic
+# kernels: dynamic
+# also: stock debug
 # mem: 2G
 # append: dynamic_memmap=on movablecore=1G
-# timeout: 300
+# timeout: 600
 
 . "$DYNMEMMAP/tests/guest/lib.sh"
 
@@ -53,20 +54,16 @@ for block in "${gone[@]}"; do
 done
 expect "the total is what it was" "$(meminfo MemTotal)" -eq "$total"
 
-# In use: what is in them has to move, and to stay what it is.
+# In use: what is in them has to move, and to stay what it is. User memory comes
+# from the zone for movable pages first, so these are full.
 moved=$(vmstat pgmigrate_success) gone=()
 load_start --vm 1 --vm-bytes 10% --vm-method write64
-for _ in 1 2 3; do
-	# Where a page of the holder is now; moved ones go to the other zone in the end.
-	block=$(($(/usr/bin/python3 -I "$DYNMEMMAP/tests/guest/kpage.py" of \
-		"$(hold_pid some)") * 4 / block_kib))
-	[[ $(<"$memory/memory$block/valid_zones") == Movable ]] || continue
+for block in "${blocks[@]:1:2}"; do
 	expect_success "block $block, which is in use, goes offline" switch offline "$block"
 	[[ $(state "$block") == online ]] || gone+=("$block")
 done
 load_stop
 note "offline: ${gone[*]}; pages moved: $(($(vmstat pgmigrate_success) - moved))"
-expect "there was such a block" ${#gone[@]} -ge 1
 expect "pages were moved" $(($(vmstat pgmigrate_success) - moved)) -ge 1000
 expect_success "memory keeps its contents" hold_check some
 expect "the total is less by exactly these" \

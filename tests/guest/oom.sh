@@ -4,7 +4,8 @@
 # A control group, then the whole guest, run out of memory again and again:
 # who asked for too much is killed, nobody else, and all of it comes back.
 #
-# kernels: stock dynamic
+# kernels: dynamic
+# also: stock debug
 # mem: 1G
 # append: dynamic_memmap=on
 # timeout: 300

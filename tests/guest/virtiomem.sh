@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# virtio-mem adds memory and takes it away again: it has a memmap of the usual
-# kind, and no area is lost or gained.
+# virtio-mem adds memory and takes it away again, and no area is lost or gained.
 #
-# kernels: stock dynamic
+# kernels: dynamic
+# also: stock debug
 # mem: 1G
 # virtio-mem: 1G
 # append: dynamic_memmap=on memhp_default_state=online_movable

@@ -4,11 +4,11 @@
 # Every stressor of stress-ng's class vm, one after the other, with huge pages
 # never, where advised, and always, and with swap on compressed memory.
 #
-# kernels: dynamic
-# also: stock debug
+# kernels: none
+# also: stock dynamic debug
 # mem: 2G
 # append: dynamic_memmap=on
-# timeout: 900
+# timeout: 1800
 # timeout@debug: 3600
 
 . "$DYNMEMMAP/tests/guest/lib.sh"
@@ -23,8 +23,8 @@ remember_memmap
 for mode in never madvise always; do
 	echo $mode >$thp/enabled
 	for stressor in "${stressors[@]}"; do
-		output=$(stress-ng --temp-path /tmp --"$stressor" 2 --verify --oomable \
-			--timeout "${SECONDS_EACH:-1}" 2>&1)
+		output=$(stress-ng --temp-path /tmp --"$stressor" 2 --verify --oomable --pathological \
+			--timeout "3" 2>&1)
 		case $? in
 		0)
 			ok "$mode: $stressor"

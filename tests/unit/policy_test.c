@@ -2,7 +2,6 @@
 /*
  * policy.c: the boundaries of every decision, and which way it may lean.
  */
-
 #include "internal.h"
 
 #define RESERVE_MIN		64UL
@@ -139,27 +138,49 @@ static void take_back_grows_with_each_limit(void)
 			}
 }
 
+static void burst_is_more_than_a_sixteenth(void)
+{
+	CHECK(!dynmemmap_policy_was_burst(0, 0));
+	CHECK(dynmemmap_policy_was_burst(1, 15));
+	CHECK(!dynmemmap_policy_was_burst(1, 16));
+	CHECK(dynmemmap_policy_was_burst(ULONG_MAX, ULONG_MAX));
+}
+
 static void compact_waits_for_an_eighth(void)
 {
-	CHECK(!dynmemmap_policy_compact(0, 0));
-	CHECK(dynmemmap_policy_compact(1, 7));
-	CHECK(!dynmemmap_policy_compact(1, 8));
-	CHECK(!dynmemmap_policy_compact(100, 800));
-	CHECK(dynmemmap_policy_compact(101, 800));
-	CHECK(dynmemmap_policy_compact(ULONG_MAX, ULONG_MAX));
+	CHECK(!dynmemmap_policy_compact(0, 0, 0));
+	CHECK(!dynmemmap_policy_compact(8, 0, 0));
+	CHECK(dynmemmap_policy_compact(9, 0, 0));
+	CHECK(dynmemmap_policy_compact(9, 0, 71));
+	CHECK(!dynmemmap_policy_compact(9, 0, 72));
+	CHECK(!dynmemmap_policy_compact(100, 0, 800));
+	CHECK(dynmemmap_policy_compact(101, 0, 800));
+	CHECK(dynmemmap_policy_compact(ULONG_MAX, 0, ULONG_MAX));
+}
+
+static void compact_waits_for_more_than_was_left(void)
+{
+	CHECK(!dynmemmap_policy_compact(300, 300, 800));
+	CHECK(!dynmemmap_policy_compact(300, 400, 800));
+	CHECK(!dynmemmap_policy_compact(350, 300, 800));
+	CHECK(dynmemmap_policy_compact(351, 300, 800));
+	CHECK(!dynmemmap_policy_compact(ULONG_MAX, ULONG_MAX, 0));
 }
 
 static void compact_leans_one_way(void)
 {
-	unsigned int i, j;
+	unsigned int i, j, k;
 
 	for (i = 1; i < ARRAY_SIZE(samples); i++)
-		for_each_sample(j) {
-			CHECK(dynmemmap_policy_compact(samples[i], samples[j]) >=
-			      dynmemmap_policy_compact(samples[i - 1], samples[j]));
-			CHECK(dynmemmap_policy_compact(samples[j], samples[i]) <=
-			      dynmemmap_policy_compact(samples[j], samples[i - 1]));
-		}
+		for_each_sample(j)
+			for_each_sample(k) {
+				CHECK(dynmemmap_policy_compact(samples[i], samples[j], samples[k]) >=
+				      dynmemmap_policy_compact(samples[i - 1], samples[j], samples[k]));
+				CHECK(dynmemmap_policy_compact(samples[j], samples[i], samples[k]) <=
+				      dynmemmap_policy_compact(samples[j], samples[i - 1], samples[k]));
+				CHECK(dynmemmap_policy_compact(samples[j], samples[k], samples[i]) <=
+				      dynmemmap_policy_compact(samples[j], samples[k], samples[i - 1]));
+			}
 }
 
 static const struct test tests[] = {
@@ -172,7 +193,9 @@ static const struct test tests[] = {
 	{ "take back has a budget", take_back_has_a_budget },
 	{ "take back stays within all limits", take_back_stays_within_all_limits },
 	{ "take back grows with each limit", take_back_grows_with_each_limit },
+	{ "burst is more than a sixteenth", burst_is_more_than_a_sixteenth },
 	{ "compact waits for an eighth", compact_waits_for_an_eighth },
+	{ "compact waits for more than was left", compact_waits_for_more_than_was_left },
 	{ "compact leans one way", compact_leans_one_way },
 };
 

@@ -37,7 +37,9 @@ static void pool_starts_empty(void)
 {
 	setup();
 	CHECK(!dynmemmap_pool_first(&pool));
-	CHECK(!pool.nr_lent && !pool.nr_lent_seen && !pool.nr_quiet_passes && !pool.nr_excess_seen);
+	CHECK(!pool.nr_lent && !pool.nr_lent_seen && !pool.nr_drains_due && !pool.nr_excess_seen);
+	CHECK(pool.compact_pfn == DYNMEMMAP_COMPACT_DONE);
+	CHECK(!pool.nr_scattered_left && !pool.nr_lent_compacted);
 	pool_check(0);
 }
 

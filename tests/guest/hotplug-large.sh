@@ -1,0 +1,42 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# A small guest is given 64 GiB: their full memmap would not fit into it.
+#
+# kernels: dynamic
+# mem: 512M
+# hotplug-mem: 64G
+# append: dynamic_memmap=on memhp_default_state=online_movable
+# timeout: 400
+
+# shellcheck disable=SC2016 # evaluated again and again
+. "$DYNMEMMAP/tests/guest/lib.sh"
+
+monitor()	# COMMAND
+{
+	/usr/bin/python3 -I "$DYNMEMMAP/tools/vm-monitor" "$1"
+}
+
+total=$(meminfo MemTotal) full=$(dm full_memmap_bytes)
+remember_memmap
+monitor 'object_add memory-backend-ram,id=ram-more,size=64G,reserve=off'
+expect_success "64 GiB are added" monitor 'device_add pc-dimm,id=more,memdev=ram-more'
+eventually 120 eval '(($(meminfo MemTotal) == total + (64 << 20)))'
+expect "the guest has them" $(($(meminfo MemTotal) - total)) -eq $((64 << 20))
+expect "their full memmap would take 1 GiB" \
+	$(($(dm full_memmap_bytes) - full)) -eq $((1 << 30))
+eventually 20 memmap_is_below $((8 << 10))
+note "memmap now: $(memmap_kib) KiB"
+expect "the memmap takes at most 8 MiB" "$(memmap_kib)" -le $((8 << 10))
+expect_success "4 GiB are filled" hold_start more 4096 thp
+expect_success "they keep their contents" hold_check more
+hold_stop more
+expect_memmap_back 20 $((6 << 10))
+expect_success "the 64 GiB are removed" monitor 'device_del more'
+eventually 120 eval '(($(meminfo MemTotal) == total))'
+expect "the guest has what it had" "$(meminfo MemTotal)" -eq "$total"
+expect "the areas are those of before" "$(dm full_memmap_bytes)" -eq "$full"
+expect_memmap_back 20
+expect_consistent
+
+finish

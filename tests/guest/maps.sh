@@ -1,0 +1,37 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Odd maps of memory: whatever is reserved, cut out or set aside at boot, what is
+# free has no struct pages, and what is not has them.
+#
+# kernels: dynamic
+# also: stock debug
+# mem: 4G
+# append: dynamic_memmap=on
+# variant: mem mem=1500M
+# variant: holes memmap=4K$0x10000000,4K$0x12345000,64K$0x20000000,2M$0x30000000,1M$0x3ff80000
+# variant: exact memmap=exactmap memmap=640K@0 memmap=1023M@1M memmap=333M@1100M memmap=1G@4G
+# variant: kernelcore kernelcore=1G
+# variant: gigantic hugepagesz=1G hugepages=1
+# variant: fakenuma numa=fake=3
+# variant: pmem memmap=1G!5G
+# timeout: 300
+
+. "$DYNMEMMAP/tests/guest/lib.sh"
+
+remember_memmap
+available=$(($(meminfo MemAvailable) >> 10))
+note "$((available)) MiB are available"
+expect_success "page frames are looked at, all of them" \
+	/usr/bin/python3 -I "$DYNMEMMAP/tests/guest/kpage.py" sum
+if dm_on; then
+	expect "idle areas are free memory" $(($(dm areas_idle) * 2)) -le $(($(meminfo MemFree) >> 10))
+	expect "areas in use are few" "$(dm areas_split)" -le $((250 + $(meminfo HugePages_Total)))
+fi
+expect_success "most memory is filled" hold_start some $((available * 8 / 10)) thp
+expect_success "it keeps its contents" hold_check some
+hold_stop some
+expect_memmap_back 15
+expect_consistent
+
+finish
