@@ -17,6 +17,7 @@
  *			not see.
  *
  * Lock order, outermost first
+ *   mem_hotplug_lock		sections, and with them areas, come and go
  *   dynmemmap_take_back_mutex	(worker.c) areas leave the buddy allocator
  *     zone->lock		pool membership, area owner
  *       dynmemmap_node.lock	area state, page tables of the vmemmap, stock
@@ -60,7 +61,8 @@ enum dynmemmap_state {
  *			firmware. Always SPLIT or HUGE.
  * @DYNMEMMAP_POOL:	the pool of its zone; free. IDLE, or SPLIT after a
  *			repaired read.
- * @DYNMEMMAP_MOVING:	one thread, between two of the others. Any state.
+ * @DYNMEMMAP_MOVING:	one thread, between two of the others; nobody, and no zone,
+ *			while the memory is offline. Any state.
  * @DYNMEMMAP_STOCK:	the stock, as a donor. Always SPLIT: the first eight
  *			frames of such an area hold its own struct pages.
  *
@@ -119,7 +121,7 @@ enum dynmemmap_donor_kind {
  * @zone:	the zone that all its pages are in, NULL if there is no such;
  *		zone->lock, changes only while the owner is KERNEL
  * @area_nr:	pfn of its first page / 512; constant
- * @nid:	node whose stock it uses; constant
+ * @nid:	node whose stock it uses; constant while its section exists
  * @state:	enum dynmemmap_state
  * @owner:	enum dynmemmap_owner
  * @flags:	DYNMEMMAP_AREA_*

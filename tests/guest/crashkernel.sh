@@ -4,7 +4,7 @@
 # Memory is set aside for a crash kernel, and one is loaded into it.
 #
 # kernels: dynamic
-# mem: 2G
+# mem: 1G
 # append: dynamic_memmap=on crashkernel=256M
 # timeout: 300
 
@@ -12,7 +12,7 @@
 
 expect "memory is set aside" "$(cat /sys/kernel/kexec_crash_size)" -eq $((256 << 20))
 remember_memmap
-expect_success "most memory is filled" hold_start some 1300 thp
+expect_success "most memory is filled" hold_start some 450 thp
 expect_success "it keeps its contents" hold_check some
 hold_stop some
 
@@ -27,7 +27,7 @@ else
 fi
 echo 0 >/sys/kernel/kexec_crash_size
 expect "the memory is given back" "$(cat /sys/kernel/kexec_crash_size)" -eq 0
-expect_success "all but that is filled" hold_start some 1700 thp
+expect_success "all but that is filled" hold_start some 720 thp
 expect_success "it keeps its contents" hold_check some
 hold_stop some
 

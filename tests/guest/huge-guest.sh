@@ -18,7 +18,7 @@ expect "a full memmap would take 14 GiB" "$(dm full_memmap_bytes)" -eq $((900 <<
 # which is more on a large machine.
 expect "the memmap takes at most 68 MiB" "$memmap_before" -le $((68 << 10))
 expect "nearly all memory is free" "$(meminfo MemFree)" -ge $((890 << 20))
-expect_success "2 GiB are filled" hold_start some 2048 thp
+expect_success "512 MiB are filled" hold_start some 512 thp
 expect_success "they keep their contents" hold_check some
 hold_stop some
 expect_memmap_back 20

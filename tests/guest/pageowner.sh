@@ -4,17 +4,18 @@
 # page_owner knows who has a page, and that nobody has the idle ones; kmemleak
 # finds nothing lost.
 #
-# kernels: debug
+# kernels: none
+# also: debug
 # mem: 1G
 # append: dynamic_memmap=on page_owner=on kmemleak=on
-# timeout: 300
+# timeout: 900
 
 # shellcheck disable=SC2317 # called by name
 . "$DYNMEMMAP/tests/guest/lib.sh"
 
 owners()	# FILE; of all pages in use
 {
-	timeout 200 cat /sys/kernel/debug/page_owner >"$1"
+	timeout 400 cat /sys/kernel/debug/page_owner >"$1"
 }
 
 remember_memmap

@@ -25,7 +25,7 @@ for round in 1 2; do
 	expect_success "round $round: 512 MiB are plugged" ask_for 512M
 	eventually 30 eval '(($(meminfo MemTotal) >= total + (512 << 10)))'
 	expect "round $round: the guest has them" $(($(meminfo MemTotal) - total)) -eq $((512 << 10))
-	expect_success "round $round: more than there was is filled" hold_start more 1150 thp
+	expect_success "round $round: more than there was is filled" hold_start more 1050 thp
 	expect_success "round $round: it keeps its contents" hold_check more
 	hold_stop more
 	expect_success "round $round: some memory is filled" hold_start some 300

@@ -1,0 +1,41 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The guest hibernates and resumes: the image of it is written to swap, read
+# back, and put in the place of the running system. All areas have struct pages
+# for that; afterwards they are idle again.
+#
+# kernels: none
+# also: stock dynamic debug
+# mem: 1G
+# ramdisk: yes
+# disk: swap:1G
+# append: dynamic_memmap=on resume=/dev/vda no_console_suspend
+# timeout: 300
+
+# shellcheck disable=SC2016,SC2317 # evaluated again and again, called by name
+. "$DYNMEMMAP/tests/guest/lib.sh"
+
+hibernate()	# MODE; see Documentation/admin-guide/pm/sleep-states.rst
+{
+	echo "$1" >/sys/power/disk && echo disk >/sys/power/state
+}
+
+expect_success "there is swap to write the image to" eval 'mkswap /dev/vda && swapon /dev/vda'
+remember_memmap
+head -c 60M /dev/urandom >/tmp/file
+sum=$(sha256sum </tmp/file)
+! dm_on || idle=$(dm areas_idle)
+for round in 1 2; do
+	expect_success "round $round: it is saved and resumed" hibernate test_resume
+	expect "round $round: memory keeps its contents" "$(sha256sum </tmp/file)" = "$sum"
+done
+if dm_on; then
+	eventually 30 eval '(($(dm areas_idle) >= idle - 64))'
+	expect "areas are idle again" "$(dm areas_idle)" -ge $((idle - 64))
+fi
+rm /tmp/file
+expect_memmap_back 15
+expect_consistent
+
+finish
