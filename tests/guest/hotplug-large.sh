@@ -35,6 +35,8 @@ expect_memmap_back 20 $((6 << 10))
 expect_success "the 64 GiB are removed" monitor 'device_del more'
 eventually 120 eval '(($(meminfo MemTotal) == total))'
 expect "the guest has what it had" "$(meminfo MemTotal)" -eq "$total"
+# Memory is offline first, and removed later.
+eventually 60 eval '(($(dm full_memmap_bytes) == full))'
 expect "the areas are those of before" "$(dm full_memmap_bytes)" -eq "$full"
 # The area pages of 512 sections are kept, for when they come back.
 expect_memmap_back 20 $((4 << 10))
