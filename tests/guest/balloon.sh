@@ -13,7 +13,7 @@
 
 balloon()	# MIB
 {
-	/usr/bin/python3 -I "$DYNMEMMAP/tools/vm-monitor" "balloon $1"
+	monitor "balloon $1"
 }
 
 total=$(meminfo MemTotal)

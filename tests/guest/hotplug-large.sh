@@ -12,11 +12,6 @@
 # shellcheck disable=SC2016 # evaluated again and again
 . "$DYNMEMMAP/tests/guest/lib.sh"
 
-monitor()	# COMMAND
-{
-	/usr/bin/python3 -I "$DYNMEMMAP/tools/vm-monitor" "$1"
-}
-
 total=$(meminfo MemTotal) full=$(dm full_memmap_bytes)
 remember_memmap
 monitor 'object_add memory-backend-ram,id=ram-more,size=64G,reserve=off'

@@ -14,11 +14,6 @@
 # shellcheck disable=SC2016,SC2034 # evaluated again and again
 . "$DYNMEMMAP/tests/guest/lib.sh"
 
-monitor()	# COMMAND
-{
-	/usr/bin/python3 -I "$DYNMEMMAP/tools/vm-monitor" "$1"
-}
-
 total=$(meminfo MemTotal)
 ! dm_on || full=$(dm full_memmap_bytes) idle=$(dm areas_idle)
 remember_memmap

@@ -268,6 +268,12 @@ hold_stop()	# NAME
 	eventually 30 hold_is_gone "$1"
 }
 
+# Tell the QEMU that runs this guest what to do.
+monitor()	# COMMAND
+{
+	/usr/bin/python3 -I "$DYNMEMMAP/tools/vm-monitor" "$1"
+}
+
 # Any work that makes areas come and go, until load_stop.
 load_start()	# [STRESS_NG_OPTIONS...]
 {

@@ -15,7 +15,7 @@
 
 ask_for()	# SIZE
 {
-	/usr/bin/python3 -I "$DYNMEMMAP/tools/vm-monitor" "qom-set vmem0 requested-size $1"
+	monitor "qom-set vmem0 requested-size $1"
 }
 
 total=$(meminfo MemTotal)
