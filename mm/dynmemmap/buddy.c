@@ -219,8 +219,7 @@ bool dynmemmap_area_lend(struct dynmemmap_area *area, const char *reason)
 					get_pageblock_migratetype(page));
 		WRITE_ONCE(pool->nr_lent, pool->nr_lent + 1);
 	}
-	if (!delayed_work_pending(&dynmemmap_area_node(area)->work))
-		dynmemmap_worker_kick(dynmemmap_area_node(area));
+	__dynmemmap_free_notify(zone);
 	count_vm_event(DYNMEMMAP_LEND);
 	trace_dynmemmap_lend(area->area_nr, area->nid, reason, local_clock() - start);
 	return true;
