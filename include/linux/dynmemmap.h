@@ -92,6 +92,24 @@ static inline void dynmemmap_free_notify(struct zone *zone, unsigned int order)
 		__dynmemmap_free_notify(zone);
 }
 
+void __dynmemmap_pcp_notify(struct zone *zone, unsigned long nr_pages);
+
+/**
+ * dynmemmap_pcp_notify() - pages lie on the lists of a CPU
+ * @zone: their zone
+ * @nr_pages: how many pages
+ *
+ * Called from time to time: what is freed to these lists is not seen by
+ * dynmemmap_free_notify().
+ *
+ * Context: process context.
+ */
+static inline void dynmemmap_pcp_notify(struct zone *zone, unsigned long nr_pages)
+{
+	if (dynmemmap_enabled())
+		__dynmemmap_pcp_notify(zone, nr_pages);
+}
+
 struct zone *__dynmemmap_pool_zone(unsigned long pfn);
 
 /**
@@ -288,6 +306,8 @@ static inline bool dynmemmap_lend(struct zone *zone, unsigned int order) { retur
 static inline bool dynmemmap_can_lend(struct zone *zone, unsigned int order) { return false; }
 
 static inline void dynmemmap_free_notify(struct zone *zone, unsigned int order) { }
+
+static inline void dynmemmap_pcp_notify(struct zone *zone, unsigned long nr_pages) { }
 
 static inline struct zone *dynmemmap_pool_zone(unsigned long pfn) { return NULL; }
 

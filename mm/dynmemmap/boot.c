@@ -93,7 +93,12 @@ static struct dynmemmap_node *__init boot_node(int nid)
 	INIT_DELAYED_WORK(&node->work, dynmemmap_worker);
 	INIT_WORK(&node->refill_work, dynmemmap_stock_refill);
 	node->nr_reserve = DYNMEMMAP_RESERVE_MIN_FRAMES;
-	init_irq_work(&node->kick_work, dynmemmap_kick);
+	/*
+	 * Lazy, so that the next tick finds it. The interrupt of any other would be
+	 * lost where it is pending while hibernation copies memory, and with it every
+	 * later irq_work of the CPU.
+	 */
+	node->kick_work = IRQ_WORK_INIT_LAZY(dynmemmap_kick);
 	node->nid = nid;
 	dynmemmap_nodes[nid] = node;
 	return node;

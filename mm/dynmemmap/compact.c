@@ -159,8 +159,7 @@ static bool zone_is_worth_compacting(struct zone *zone)
 {
 	struct dynmemmap_pool *pool = dynmemmap_zone_pool(zone);
 	unsigned long nr_scattered = zone_count_scattered(zone);
-	unsigned long nr_in_use = (zone_managed_pages(zone) >> DYNMEMMAP_AREA_ORDER) -
-				  READ_ONCE(pool->nr_areas);
+	unsigned long nr_in_use = dynmemmap_zone_nr_in_use(zone);
 
 	/* A burst makes what could not be moved then worth another look. */
 	if (dynmemmap_policy_was_burst(pool->nr_lent_seen - pool->nr_lent_compacted, nr_in_use))

@@ -69,6 +69,19 @@ static inline struct dynmemmap_pool *dynmemmap_zone_pool(const struct zone *zone
 }
 
 /**
+ * dynmemmap_zone_nr_in_use() - how much memory of a zone has its struct pages
+ * @zone:	the zone
+ *
+ * Context: any; the answer is a snapshot.
+ * Return: areas outside the pool.
+ */
+static inline unsigned long dynmemmap_zone_nr_in_use(const struct zone *zone)
+{
+	return (zone_managed_pages(zone) >> DYNMEMMAP_AREA_ORDER) -
+	       READ_ONCE(dynmemmap_zone_pool(zone)->nr_areas);
+}
+
+/**
  * dynmemmap_area_of() - the area page of a page frame
  * @pfn:	any page frame number
  *

@@ -202,16 +202,30 @@ void __dynmemmap_take_back_range(struct zone *zone, unsigned long start_pfn,
 	}
 }
 
+/* Free pages on the lists of the CPUs, in areas; a snapshot. */
+static unsigned long zone_count_pcp(struct zone *zone)
+{
+	unsigned long nr_pages = 0;
+	int cpu;
+
+	for_each_online_cpu(cpu)
+		nr_pages += READ_ONCE(per_cpu_ptr(zone->per_cpu_pageset, cpu)->count);
+	return nr_pages >> DYNMEMMAP_AREA_ORDER;
+}
+
 /*
  * Pages on the lists of the CPUs, up to an eighth of the zone, keep the areas
  * around them from being whole: get them when a burst is over. That takes some
- * passes, because what ends after it frees some more.
+ * passes, because what ends after it frees some more. Get them too when there
+ * are many, however they came there.
  * Return: true if that was done, and there may be more to take back.
  */
 static bool zone_drain(struct zone *zone)
 {
 	struct dynmemmap_pool *pool = dynmemmap_zone_pool(zone);
 
+	if (dynmemmap_policy_was_burst(zone_count_pcp(zone), dynmemmap_zone_nr_in_use(zone)))
+		pool->nr_drains_due = max(pool->nr_drains_due, 1UL);
 	if (!pool->nr_drains_due)
 		return false;
 	pool->nr_drains_due--;
@@ -245,7 +259,7 @@ static bool zone_balance(struct zone *zone)
 					    READ_ONCE(dynmemmap_keep_areas));
 	if (lent_since || (nr_excess > pool->nr_excess_seen &&
 			   dynmemmap_policy_was_burst(nr_excess - pool->nr_excess_seen,
-						      nr_areas_zone - READ_ONCE(pool->nr_areas))))
+						      dynmemmap_zone_nr_in_use(zone))))
 		pool->nr_drains_due = DRAIN_PASSES;
 	nr_wanted = dynmemmap_policy_take_back(nr_excess, pool->nr_excess_seen, lent_since,
 					       nr_areas_zone);
@@ -300,7 +314,7 @@ void dynmemmap_kick(struct irq_work *work)
 }
 
 /**
- * dynmemmap_worker_kick() - refill the stock now if it is low; balance later
+ * dynmemmap_worker_kick() - refill the stock soon if it is low; balance later
  * @node:	the node
  *
  * Context: any but NMI.
@@ -349,6 +363,13 @@ void __dynmemmap_free_notify(struct zone *zone)
 
 	if (!delayed_work_pending(&node->work))
 		dynmemmap_worker_kick(node);
+}
+
+void __dynmemmap_pcp_notify(struct zone *zone, unsigned long nr_pages)
+{
+	if (dynmemmap_policy_was_burst(nr_pages >> DYNMEMMAP_AREA_ORDER,
+				       dynmemmap_zone_nr_in_use(zone)))
+		__dynmemmap_free_notify(zone);
 }
 
 static struct dynmemmap_area *pool_area_of(unsigned long pfn)

@@ -5,12 +5,12 @@
 # back, and put in the place of the running system. All areas have struct pages
 # for that; afterwards they are idle again.
 #
-# kernels: none
-# also: stock dynamic debug
+# kernels: dynamic
+# also: stock debug
 # mem: 1G
 # ramdisk: yes
 # disk: swap:1G
-# append: dynamic_memmap=on resume=/dev/vda no_console_suspend
+# append: dynamic_memmap=on resume=/dev/vda
 # timeout: 300
 
 # shellcheck disable=SC2016,SC2317 # evaluated again and again, called by name

@@ -3,12 +3,13 @@
 #
 # Blocks of memory go offline and come back: idle ones, ones in use, and not
 # those that are needed. Half of the memory is for movable pages only, so that a
-# block cannot hold anything that has to stay.
+# block cannot hold anything that has to stay; without KASLR the kernel itself is
+# not in it either.
 #
 # kernels: dynamic
 # also: stock debug
 # mem: 2G
-# append: dynamic_memmap=on movablecore=1G
+# append: dynamic_memmap=on movablecore=1G nokaslr
 # timeout: 600
 
 . "$DYNMEMMAP/tests/guest/lib.sh"
