@@ -8,6 +8,7 @@
 # also: stock dynamic debug
 # mem: 2G
 # disk: files:512M
+# allow: Unable to handle swap header version
 # append: dynamic_memmap=on
 # timeout: 1800
 # timeout@debug: 3600
