@@ -45,6 +45,7 @@ void dynmemmap_area_init(struct dynmemmap_area *area, u32 area_nr, int nid)
 	area->owner = DYNMEMMAP_MOVING;
 	area->flags = 0;
 	area->warm = false;
+	area->nr_mapped = 0;
 	area->next_warm_nr = 0;
 }
 

@@ -145,7 +145,7 @@ void *dynmemmap_runtime_table(int nid)
  * @section_nr:	a section that is present at boot
  * @nid:	its node
  *
- * Makes area pages, and page tables with nothing in them.
+ * Makes area pages, and the upper page tables of the vmemmap.
  *
  * Context: boot, from sparse_init().
  * Return: where the struct pages of the section will be, or NULL if the feature
@@ -251,15 +251,22 @@ static bool __init boot_needs_map(const struct dynmemmap_area *area)
 	return area->state == DYNMEMMAP_IDLE && (area->flags & DYNMEMMAP_AREA_BOOT_USED);
 }
 
-static unsigned long __init boot_count_needs(int nid)
+/* Frames for what of a node is to be mapped: of vmemmap pages and page tables. */
+static unsigned long __init boot_count_frames(int nid)
 {
+	unsigned long nr_frames = 0, section_nr, last_section_nr = ULONG_MAX;
 	struct dynmemmap_area *area = NULL;
-	unsigned long nr_areas = 0;
 
-	while ((area = boot_next_area(area)))
-		if (area->nid == nid && boot_needs_map(area))
-			nr_areas++;
-	return nr_areas;
+	while ((area = boot_next_area(area))) {
+		if (area->nid != nid || !boot_needs_map(area))
+			continue;
+		nr_frames += DYNMEMMAP_AREA_NR_FRAMES;
+		section_nr = pfn_to_section_nr(dynmemmap_area_pfn(area));
+		if (section_nr != last_section_nr && dynmemmap_vmemmap_needs_table(area))
+			nr_frames++;
+		last_section_nr = section_nr;
+	}
+	return nr_frames;
 }
 
 static void __init boot_add_chunk(int nid, unsigned long nr_frames)
@@ -281,16 +288,16 @@ static void __init boot_add_chunk(int nid, unsigned long nr_frames)
 	memmap_boot_pages_add(nr_frames);
 }
 
-static bool __init boot_take_frames(int nid, struct page **frames)
+static bool __init boot_take_frames(const struct dynmemmap_area *area, struct page **frames)
 {
+	unsigned int nr_frames = DYNMEMMAP_AREA_NR_FRAMES + dynmemmap_vmemmap_needs_table(area);
 	struct boot_chunk *chunk;
 	unsigned int i;
 
 	for (chunk = boot_chunks; chunk; chunk = chunk->next) {
-		if (chunk->nid != nid ||
-		    chunk->nr_frames - chunk->nr_used < DYNMEMMAP_AREA_NR_FRAMES)
+		if (chunk->nid != area->nid || chunk->nr_frames - chunk->nr_used < nr_frames)
 			continue;
-		for (i = 0; i < DYNMEMMAP_AREA_NR_FRAMES; i++)
+		for (i = 0; i < nr_frames; i++)
 			frames[i] = pfn_to_page(chunk->pfn + chunk->nr_used++);
 		return true;
 	}
@@ -322,11 +329,11 @@ static void __init boot_map_area(struct dynmemmap_area *area, struct page **fram
  * mapping before: go on until none is left. Chunks are sized for all that a
  * round found, so the second round has a few areas and a third is rare.
  */
-static void __init boot_map_used(unsigned long nr_spare, bool fill)
+static void __init boot_map_used(bool fill)
 {
-	struct page *frames[DYNMEMMAP_AREA_NR_FRAMES];
+	struct page *frames[DYNMEMMAP_POPULATE_NR_FRAMES];
 	struct dynmemmap_area *area = NULL;
-	unsigned long nr_areas;
+	unsigned long nr_frames;
 	bool again;
 	int nid;
 
@@ -334,14 +341,14 @@ static void __init boot_map_used(unsigned long nr_spare, bool fill)
 		again = false;
 		boot_mark_reserved();
 		for_each_online_node(nid) {
-			nr_areas = boot_count_needs(nid);
-			if (!nr_areas)
+			nr_frames = boot_count_frames(nid);
+			if (!nr_frames)
 				continue;
-			boot_add_chunk(nid, nr_areas * DYNMEMMAP_AREA_NR_FRAMES + nr_spare);
+			boot_add_chunk(nid, nr_frames);
 			again = true;
 		}
 		while ((area = boot_next_area(area))) {
-			if (boot_needs_map(area) && boot_take_frames(area->nid, frames))
+			if (boot_needs_map(area) && boot_take_frames(area, frames))
 				boot_map_area(area, frames, fill);
 		}
 	} while (again);
@@ -362,7 +369,7 @@ void __init dynmemmap_boot_map(void)
 	while ((area = boot_next_area(area)))
 		area->flags |= DYNMEMMAP_AREA_BOOT_USED;
 	boot_mark_memory();
-	boot_map_used(0, false);
+	boot_map_used(false);
 }
 
 static void __init boot_chunk_donate(struct boot_chunk *chunk)
@@ -397,7 +404,7 @@ void __init dynmemmap_boot_map_late(void)
 	for_each_node(nid)
 		if (atomic_long_read(&boot_node(nid)->nr_tables))
 			boot_add_chunk(nid, BOOT_SPARE_NR_FRAMES);
-	boot_map_used(0, true);
+	boot_map_used(true);
 	for (chunk = boot_chunks; chunk; chunk = chunk->next)
 		boot_chunk_donate(chunk);
 }

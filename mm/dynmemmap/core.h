@@ -119,12 +119,15 @@ static inline bool dynmemmap_area_exists(const struct dynmemmap_area *area)
 
 /* vmemmap.c */
 void dynmemmap_vmemmap_fill(const struct dynmemmap_area *area, struct page **frames);
-void dynmemmap_vmemmap_map(const struct dynmemmap_area *area, struct page **frames);
-void dynmemmap_vmemmap_unmap(const struct dynmemmap_area *area, struct page **frames);
+bool dynmemmap_vmemmap_needs_table(const struct dynmemmap_area *area);
+void dynmemmap_vmemmap_map(struct dynmemmap_area *area, struct page **frames);
+void dynmemmap_vmemmap_unmap(struct dynmemmap_area *area, struct page **frames);
 void dynmemmap_vmemmap_flush(const struct dynmemmap_area *first,
-			     const struct dynmemmap_area *last);
+			     const struct dynmemmap_area *last, bool tables);
 bool dynmemmap_vmemmap_is_mapped(unsigned long address);
 bool dynmemmap_vmemmap_is_self_hosted(const struct dynmemmap_area *area);
+bool dynmemmap_vmemmap_hosts_table(const struct dynmemmap_area *area);
+bool dynmemmap_vmemmap_table_is_shared(struct dynmemmap_area *area);
 bool dynmemmap_vmemmap_tables(unsigned long section_nr, int nid, void *(*alloc_table)(int nid));
 unsigned int dynmemmap_vmemmap_free_tables(unsigned long section_nr);
 
@@ -170,6 +173,7 @@ static inline bool dynmemmap_compact(struct zone *zone) { return false; }
 #endif
 
 /* repair.c */
+void dynmemmap_repairs_add(struct dynmemmap_area *area);
 void dynmemmap_repairs_undo(struct dynmemmap_node *node);
 void dynmemmap_repairs_forget(struct dynmemmap_node *node, struct dynmemmap_area *areas);
 

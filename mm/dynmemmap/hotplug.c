@@ -2,9 +2,9 @@
 /*
  * Memory hotplug: sections come and go, and memory blocks go online and offline.
  *
- * A section that is added gets area pages and empty page tables. When a block of
- * memory goes online, its areas go straight to the pool, except for those that
- * somebody wants to see struct pages of. An area of a block that is offline is
+ * A section that is added gets area pages. When a block of memory goes online, its
+ * areas go straight to the pool, except for those that somebody wants to see struct
+ * pages of. An area of a block that is offline is
  * MOVING and IDLE, in no zone, and counts as being in the pool, so that nobody
  * looks at it.
  *

@@ -9,7 +9,7 @@
  *   vmemmap page	one of the 8 virtual pages that hold the struct pages of
  *			an area.
  *   frame		a page frame that stands, or can stand, behind a vmemmap
- *			page.
+ *			page, or is the page table of a section's vmemmap.
  *   donor		a large block of memory that gives its frames to the
  *			stock; other frames are single pages.
  *   stock		the frames of a node that are free to be used.
@@ -34,6 +34,12 @@
 #define DYNMEMMAP_AREA_NR_PAGES		BIT(DYNMEMMAP_AREA_ORDER)
 /* Frames behind the struct pages of one area: 512 * 64 bytes. */
 #define DYNMEMMAP_AREA_NR_FRAMES	8
+/*
+ * Frames to have at hand when an area is populated: the last one is for the page
+ * table that the vmemmap of its section may not have yet.
+ */
+#define DYNMEMMAP_POPULATE_NR_FRAMES	9
+#define DYNMEMMAP_TABLE_FRAME		8
 /* Free frames that a node keeps, for lending in atomic context and for repairs. */
 #define DYNMEMMAP_RESERVE_MIN_FRAMES	(8 * DYNMEMMAP_AREA_NR_FRAMES)
 #define DYNMEMMAP_RESERVE_MAX_FRAMES	(128 * DYNMEMMAP_AREA_NR_FRAMES)
@@ -126,6 +132,8 @@ enum dynmemmap_donor_kind {
  * @owner:	enum dynmemmap_owner
  * @flags:	DYNMEMMAP_AREA_*
  * @warm:	is it in the list of dynmemmap_node.warm_nr? dynmemmap_node.lock
+ * @nr_mapped:	in the first area of a section: areas of it that have something
+ *		mapped, and share one page table; dynmemmap_node.lock
  * @next_warm_nr: link of that list: 0, or the number of the next area plus one;
  *		dynmemmap_node.lock
  */
@@ -141,6 +149,7 @@ struct dynmemmap_area {
 	u8 owner;
 	u8 flags;
 	bool warm;
+	u8 nr_mapped;
 	u32 next_warm_nr;
 } __aligned(64);
 

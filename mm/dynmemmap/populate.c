@@ -41,7 +41,8 @@ void dynmemmap_set_owner(struct dynmemmap_area *area, enum dynmemmap_owner owner
 /**
  * dynmemmap_populate_with() - give an area its struct pages, in given frames
  * @area:	an area in the pool or MOVING
- * @frames:	eight frames
+ * @frames:	DYNMEMMAP_POPULATE_NR_FRAMES frames of the stock; that for a page
+ *		table goes back there if it is not needed
  *
  * Context: any but NMI.
  * Return: true if @frames are in use now; false if the caller still has them,
@@ -59,6 +60,8 @@ bool dynmemmap_populate_with(struct dynmemmap_area *area, struct page **frames)
 		if (idle) {
 			dynmemmap_vmemmap_map(area, frames);
 			dynmemmap_set_state(area, DYNMEMMAP_SPLIT);
+			if (frames[DYNMEMMAP_TABLE_FRAME])
+				dynmemmap_stock_put(&node->stock, frames[DYNMEMMAP_TABLE_FRAME]);
 		}
 	}
 	return idle;
@@ -76,7 +79,7 @@ bool dynmemmap_populate_with(struct dynmemmap_area *area, struct page **frames)
 bool dynmemmap_populate(struct dynmemmap_area *area, const char *reason)
 {
 	struct dynmemmap_node *node = dynmemmap_area_node(area);
-	struct page *frames[DYNMEMMAP_AREA_NR_FRAMES];
+	struct page *frames[DYNMEMMAP_POPULATE_NR_FRAMES];
 	u64 start = local_clock();
 
 	if (READ_ONCE(area->state) == DYNMEMMAP_SPLIT)
@@ -84,7 +87,7 @@ bool dynmemmap_populate(struct dynmemmap_area *area, const char *reason)
 	if (!dynmemmap_frames_take(node, frames))
 		return false;
 	if (!dynmemmap_populate_with(area, frames)) {
-		dynmemmap_frames_put(node, frames, DYNMEMMAP_AREA_NR_FRAMES);
+		dynmemmap_frames_put(node, frames, DYNMEMMAP_POPULATE_NR_FRAMES);
 		return true;
 	}
 
@@ -93,12 +96,28 @@ bool dynmemmap_populate(struct dynmemmap_area *area, const char *reason)
 	return true;
 }
 
+/*
+ * A frame for the page table that self-hosting @area may need: of the stock, or,
+ * when that is empty, the next one of the area.
+ */
+static struct page *self_host_table(struct dynmemmap_area *area)
+{
+	struct page *frame;
+
+	if (!dynmemmap_vmemmap_needs_table(area))
+		return NULL;
+	if (dynmemmap_stock_take(&dynmemmap_area_node(area)->stock, 1, &frame))
+		return frame;
+	return pfn_to_page(dynmemmap_area_pfn(area) + DYNMEMMAP_TABLE_FRAME);
+}
+
 /**
  * dynmemmap_self_host() - populate an area with frames of its own
  * @area:	an area that is in the pool or MOVING
  *
  * Needs no stock, so it works when nothing else does. The area can serve as a
- * donor then, or be unpopulated again; it must not be lent.
+ * donor then, or be unpopulated again; it must not be lent. It may have to host the
+ * page table of its section too, see dynmemmap_vmemmap_hosts_table().
  *
  * Context: any but NMI.
  * Return: true if the first eight frames of @area hold its struct pages now,
@@ -107,7 +126,7 @@ bool dynmemmap_populate(struct dynmemmap_area *area, const char *reason)
 bool dynmemmap_self_host(struct dynmemmap_area *area)
 {
 	struct dynmemmap_node *node = dynmemmap_area_node(area);
-	struct page *frames[DYNMEMMAP_AREA_NR_FRAMES];
+	struct page *frames[DYNMEMMAP_POPULATE_NR_FRAMES];
 	unsigned int i;
 
 	for (i = 0; i < DYNMEMMAP_AREA_NR_FRAMES; i++)
@@ -123,6 +142,7 @@ bool dynmemmap_self_host(struct dynmemmap_area *area)
 	if (area->state == DYNMEMMAP_IDLE) {
 		dynmemmap_area_prepare_use(area);
 		dynmemmap_vmemmap_fill(area, frames);
+		frames[DYNMEMMAP_TABLE_FRAME] = self_host_table(area);
 		dynmemmap_vmemmap_map(area, frames);
 		dynmemmap_set_state(area, DYNMEMMAP_SPLIT);
 		count_vm_event(DYNMEMMAP_POPULATE);
@@ -131,44 +151,67 @@ bool dynmemmap_self_host(struct dynmemmap_area *area)
 	return dynmemmap_vmemmap_is_self_hosted(area);
 }
 
+/* Return: false if other areas need a page table that @area hosts. */
+static bool area_unmap(struct dynmemmap_area *area, struct page **frames)
+{
+	guard(raw_spinlock_irqsave)(&dynmemmap_area_node(area)->lock);
+	if (dynmemmap_vmemmap_hosts_table(area) && dynmemmap_vmemmap_table_is_shared(area))
+		return false;
+	dynmemmap_vmemmap_unmap(area, frames);
+	dynmemmap_set_state(area, DYNMEMMAP_IDLE);
+	return true;
+}
+
+/* Collect frames on a list, but for those that are of the area itself. */
+static void frames_collect(struct dynmemmap_area *area, struct page **frames,
+			   struct list_head *unmapped)
+{
+	unsigned int i;
+
+	for (i = 0; i < DYNMEMMAP_POPULATE_NR_FRAMES; i++)
+		if (frames[i] && dynmemmap_area_of(page_to_pfn(frames[i])) != area)
+			list_add(&frames[i]->lru, unmapped);
+}
+
 /**
  * dynmemmap_unpopulate() - take the struct pages of areas away
  * @areas:	by pool_list, of one node; all MOVING and SPLIT, every page free
  *
  * One flush serves the whole list, and the frames go back to the stock only
- * after it. Areas that host their own struct pages keep the frames.
+ * after it. Areas that host their own struct pages keep the frames. One that hosts
+ * the page table of its section stays SPLIT while others need that.
  *
- * Context: process context, interrupts on.
+ * Context: process context, may sleep.
  */
 void dynmemmap_unpopulate(struct list_head *areas)
 {
 	struct dynmemmap_area *area, *lowest = NULL, *highest = NULL;
 	struct dynmemmap_node *node;
-	struct page *frames[DYNMEMMAP_AREA_NR_FRAMES];
+	struct page *frames[DYNMEMMAP_POPULATE_NR_FRAMES];
 	LIST_HEAD(unmapped);
 	u64 start = local_clock();
-	unsigned int i, nr_areas = 0;
+	unsigned int nr_areas = 0;
+	bool tables = false;
 
 	if (list_empty(areas))
 		return;
 	node = dynmemmap_area_node(list_first_entry(areas, struct dynmemmap_area, pool_list));
 
 	list_for_each_entry(area, areas, pool_list) {
-		scoped_guard(raw_spinlock_irqsave, &node->lock) {
-			dynmemmap_vmemmap_unmap(area, frames);
-			dynmemmap_set_state(area, DYNMEMMAP_IDLE);
-		}
-		for (i = 0; i < DYNMEMMAP_AREA_NR_FRAMES; i++)
-			if (dynmemmap_area_of(page_to_pfn(frames[i])) != area)
-				list_add(&frames[i]->lru, &unmapped);
+		if (!area_unmap(area, frames))
+			continue;
+		frames_collect(area, frames, &unmapped);
+		tables |= !!frames[DYNMEMMAP_TABLE_FRAME];
 		if (!lowest || area->area_nr < lowest->area_nr)
 			lowest = area;
 		if (!highest || area->area_nr > highest->area_nr)
 			highest = area;
 		nr_areas++;
 	}
+	if (!nr_areas)
+		return;
 
-	dynmemmap_vmemmap_flush(lowest, highest);
+	dynmemmap_vmemmap_flush(lowest, highest, tables);
 
 	while (!list_empty(&unmapped)) {
 		frames[0] = list_first_entry(&unmapped, struct page, lru);

@@ -14,8 +14,16 @@
 
 #include "core.h"
 
-static void area_add_warm(struct dynmemmap_node *node, struct dynmemmap_area *area)
+/**
+ * dynmemmap_repairs_add() - have an area unpopulated later
+ * @area:	a populated area that is in its pool, or will be
+ *
+ * Context: any but NMI; dynmemmap_node.lock not held.
+ */
+void dynmemmap_repairs_add(struct dynmemmap_area *area)
 {
+	struct dynmemmap_node *node = dynmemmap_area_node(area);
+
 	guard(raw_spinlock_irqsave)(&node->lock);
 	if (area->warm || !dynmemmap_area_exists(area))
 		return;
@@ -70,7 +78,8 @@ void dynmemmap_repairs_forget(struct dynmemmap_node *node, struct dynmemmap_area
  * dynmemmap_repairs_undo() - unpopulate what repaired reads have populated
  * @node:	the node
  *
- * Areas that have been lent meanwhile are left alone.
+ * Areas that have been lent meanwhile are left alone; those that cannot be
+ * unpopulated yet are kept for the next time.
  *
  * Context: process context; no range in use, see dynmemmap_range_get().
  */
@@ -78,6 +87,7 @@ void dynmemmap_repairs_undo(struct dynmemmap_node *node)
 {
 	struct dynmemmap_area *area;
 	LIST_HEAD(areas);
+	LIST_HEAD(kept);
 
 	while ((area = node_remove_warm(node))) {
 		if (!dynmemmap_pool_take_area(area))
@@ -85,8 +95,13 @@ void dynmemmap_repairs_undo(struct dynmemmap_node *node)
 		list_add(&area->pool_list, &areas);
 		if (READ_ONCE(area->state) == DYNMEMMAP_SPLIT)
 			dynmemmap_unpopulate(&areas);
+		if (READ_ONCE(area->state) == DYNMEMMAP_SPLIT)
+			list_move(&area->pool_list, &kept);
 		dynmemmap_pool_give(&areas);
 	}
+	list_for_each_entry(area, &kept, pool_list)
+		dynmemmap_repairs_add(area);
+	dynmemmap_pool_give_last(&kept);
 }
 
 /**
@@ -104,7 +119,7 @@ bool dynmemmap_repair(unsigned long address, bool write, bool present, unsigned 
 {
 	unsigned long pfn = page_to_pfn((struct page *)ALIGN_DOWN(address, sizeof(struct page)));
 	struct dynmemmap_area *area = dynmemmap_area_of(pfn);
-	struct page *frames[DYNMEMMAP_AREA_NR_FRAMES];
+	struct page *frames[DYNMEMMAP_POPULATE_NR_FRAMES];
 	struct dynmemmap_node *node;
 	u64 start = local_clock();
 
@@ -124,14 +139,14 @@ bool dynmemmap_repair(unsigned long address, bool write, bool present, unsigned 
 	}
 	if (dynmemmap_frames_try_take(node, frames)) {
 		if (!dynmemmap_populate_with(area, frames))
-			dynmemmap_frames_put(node, frames, DYNMEMMAP_AREA_NR_FRAMES);
+			dynmemmap_frames_put(node, frames, DYNMEMMAP_POPULATE_NR_FRAMES);
 	} else if (!READ_ONCE(area->zone) || !dynmemmap_self_host(area)) {
 		/* Offline memory may not be there, to be written to. */
 		if (!dynmemmap_vmemmap_is_mapped(address))
 			return false;
 	}
 
-	area_add_warm(node, area);
+	dynmemmap_repairs_add(area);
 	atomic_long_inc(&node->nr_repairs[DYNMEMMAP_REPAIR_READ]);
 	count_vm_event(DYNMEMMAP_REPAIR_READS);
 	WRITE_ONCE(node->repaired_ip, ip);

@@ -5,7 +5,7 @@
  * The refill work takes single pages from the buddy allocator, ahead of need.
  * Where that is too slow, an area of the pool is cut into single pages. Where
  * not even the frames for that are left, an area becomes a donor: it hosts its
- * own struct pages, gives 504 frames, and stays until it gets them all back.
+ * own struct pages, gives the other frames, and stays until it gets them all back.
  */
 #include "core.h"
 #include "../internal.h"
@@ -46,15 +46,24 @@ void dynmemmap_frames_put(struct dynmemmap_node *node, struct page **frames,
 /**
  * dynmemmap_frames_try_take() - take frames out of the stock, if it has them
  * @node:	the node of the area to populate
- * @frames:	where to put the eight struct pages
+ * @frames:	where to put DYNMEMMAP_POPULATE_NR_FRAMES struct pages
  *
  * Context: any but NMI; dynmemmap_node.lock not held.
- * Return: true with eight frames, false with none.
+ * Return: true with all of them, false with none.
  */
 bool dynmemmap_frames_try_take(struct dynmemmap_node *node, struct page **frames)
 {
 	guard(raw_spinlock_irqsave)(&node->lock);
-	return dynmemmap_stock_take(&node->stock, DYNMEMMAP_AREA_NR_FRAMES, frames);
+	return dynmemmap_stock_take(&node->stock, DYNMEMMAP_POPULATE_NR_FRAMES, frames);
+}
+
+/* Frames of an area in which it hosts what describes it. */
+static unsigned int area_own_frames(struct dynmemmap_area *area)
+{
+	if (!dynmemmap_self_host(area))
+		return 0;
+	return dynmemmap_vmemmap_hosts_table(area) ? DYNMEMMAP_POPULATE_NR_FRAMES :
+						     DYNMEMMAP_AREA_NR_FRAMES;
 }
 
 /*
@@ -69,7 +78,7 @@ static bool area_donate(struct dynmemmap_node *node, struct zone *zone)
 
 	if (!area)
 		return false;
-	nr_own = dynmemmap_self_host(area) ? DYNMEMMAP_AREA_NR_FRAMES : 0;
+	nr_own = area_own_frames(area);
 	dynmemmap_area_prepare_use(area);
 	dynmemmap_set_owner(area, DYNMEMMAP_STOCK);
 
@@ -87,7 +96,7 @@ static bool area_donate(struct dynmemmap_node *node, struct zone *zone)
 /* An area of the pool becomes 512 allocated pages, all of them in the stock. */
 static bool area_cut(struct dynmemmap_node *node, struct zone *zone)
 {
-	struct page *frames[DYNMEMMAP_AREA_NR_FRAMES];
+	struct page *frames[DYNMEMMAP_POPULATE_NR_FRAMES];
 	struct dynmemmap_area *area;
 	struct page *first;
 	unsigned int i;
@@ -96,7 +105,7 @@ static bool area_cut(struct dynmemmap_node *node, struct zone *zone)
 		return false;
 	area = dynmemmap_pool_take(zone);
 	if (!area || !dynmemmap_populate_with(area, frames))
-		dynmemmap_frames_put(node, frames, DYNMEMMAP_AREA_NR_FRAMES);
+		dynmemmap_frames_put(node, frames, DYNMEMMAP_POPULATE_NR_FRAMES);
 	if (!area || !dynmemmap_area_allocate(area))
 		return false;
 
@@ -150,11 +159,11 @@ bool dynmemmap_stock_is_low(struct dynmemmap_node *node)
 /**
  * dynmemmap_frames_take() - take the frames that populating one area needs
  * @node:	the node of the area
- * @frames:	where to put the eight struct pages
+ * @frames:	where to put DYNMEMMAP_POPULATE_NR_FRAMES struct pages
  *
  * Context: any but NMI; neither zone->lock nor dynmemmap_node.lock held. A page
  * fault cannot know that and uses dynmemmap_frames_try_take().
- * Return: true with eight frames; false if stock and pools of the node are
+ * Return: true with all of them; false if stock and pools of the node are
  * empty.
  */
 bool dynmemmap_frames_take(struct dynmemmap_node *node, struct page **frames)
@@ -261,6 +270,8 @@ static void donor_return_area(struct dynmemmap_donor *donor)
 	atomic_long_sub(DYNMEMMAP_AREA_NR_PAGES - donor->nr_frames,
 			&dynmemmap_area_node(area)->nr_own_frames);
 	dynmemmap_unpopulate(&areas);
+	if (area->state == DYNMEMMAP_SPLIT)
+		dynmemmap_repairs_add(area);
 	dynmemmap_pool_give(&areas);
 }
 

@@ -4,6 +4,7 @@
  * pages, map them, unmap them, flush. No policy, and no knowledge of where
  * frames come from.
  */
+#include <linux/iommu.h>
 #include <linux/mm.h>
 #include <linux/pgalloc.h>
 #include <linux/pgtable.h>
@@ -20,6 +21,17 @@ static unsigned long area_vmemmap(const struct dynmemmap_area *area)
 static pte_t *area_pte(const struct dynmemmap_area *area)
 {
 	return virt_to_kpte(area_vmemmap(area));
+}
+
+static pmd_t *area_pmd(const struct dynmemmap_area *area)
+{
+	return pmd_off_k(area_vmemmap(area));
+}
+
+/* How many areas use the page table that @area uses, or would use. */
+static u8 *area_nr_mapped(struct dynmemmap_area *area)
+{
+	return &area[-(long)(area->area_nr % DYNMEMMAP_SECTION_NR_AREAS)].nr_mapped;
 }
 
 /**
@@ -52,25 +64,64 @@ void dynmemmap_vmemmap_fill(const struct dynmemmap_area *area, struct page **fra
 }
 
 /**
+ * dynmemmap_vmemmap_needs_table() - is there no page table to map an area with?
+ * @area:	an area with nothing mapped
+ *
+ * Context: any; stable under dynmemmap_node.lock of the node of @area.
+ * Return: true if dynmemmap_vmemmap_map() needs a frame for one.
+ */
+bool dynmemmap_vmemmap_needs_table(const struct dynmemmap_area *area)
+{
+	return pmd_none(*area_pmd(area));
+}
+
+static void area_set_table(const struct dynmemmap_area *area, struct page *frame)
+{
+	pte_t *table = page_address(frame);
+
+	clear_page(table);
+	/* As below, for the entries of the table. */
+	smp_wmb();
+	pmd_populate_kernel(&init_mm, area_pmd(area), table);
+}
+
+static struct page *area_clear_table(const struct dynmemmap_area *area)
+{
+	pmd_t *pmd = area_pmd(area);
+	struct page *frame = pmd_page(*pmd);
+
+	pmd_clear(pmd);
+	return frame;
+}
+
+/**
  * dynmemmap_vmemmap_map() - put frames behind the vmemmap pages of an area
  * @area:	an area with nothing mapped
- * @frames:	eight frames
+ * @frames:	eight frames, and one at DYNMEMMAP_TABLE_FRAME, which is set to NULL
+ *		if it is needed; may be NULL if dynmemmap_vmemmap_needs_table() says
+ *		that it is not
  *
  * Makes not-present entries present, which no TLB has cached: no flush.
  *
  * Context: any; dynmemmap_node.lock of the node of @area held.
  */
-void dynmemmap_vmemmap_map(const struct dynmemmap_area *area, struct page **frames)
+void dynmemmap_vmemmap_map(struct dynmemmap_area *area, struct page **frames)
 {
 	unsigned long addr = area_vmemmap(area);
-	pte_t *pte = area_pte(area);
 	unsigned int i;
+	pte_t *pte;
 
+	if (dynmemmap_vmemmap_needs_table(area)) {
+		area_set_table(area, frames[DYNMEMMAP_TABLE_FRAME]);
+		frames[DYNMEMMAP_TABLE_FRAME] = NULL;
+	}
+	(*area_nr_mapped(area))++;
 	/*
 	 * The struct pages must be visible before the entries that lead to
 	 * them; pairs with the address dependency through the page table walk.
 	 */
 	smp_wmb();
+	pte = area_pte(area);
 	for (i = 0; i < DYNMEMMAP_AREA_NR_FRAMES; i++, addr += PAGE_SIZE)
 		set_pte_at(&init_mm, addr, pte + i,
 			   pfn_pte(page_to_pfn(frames[i]), PAGE_KERNEL));
@@ -79,13 +130,14 @@ void dynmemmap_vmemmap_map(const struct dynmemmap_area *area, struct page **fram
 /**
  * dynmemmap_vmemmap_unmap() - take away what is behind the vmemmap pages
  * @area:	an area whose eight vmemmap pages are private
- * @frames:	where to put the struct pages of the frames
+ * @frames:	where to put the struct pages of the frames; at DYNMEMMAP_TABLE_FRAME
+ *		that of the page table if nobody needs it now, or NULL
  *
  * TLBs may go on to use the frames until dynmemmap_vmemmap_flush() returns.
  *
  * Context: any; dynmemmap_node.lock of the node of @area held.
  */
-void dynmemmap_vmemmap_unmap(const struct dynmemmap_area *area, struct page **frames)
+void dynmemmap_vmemmap_unmap(struct dynmemmap_area *area, struct page **frames)
 {
 	unsigned long addr = area_vmemmap(area);
 	pte_t *pte = area_pte(area);
@@ -95,20 +147,28 @@ void dynmemmap_vmemmap_unmap(const struct dynmemmap_area *area, struct page **fr
 		frames[i] = pte_page(ptep_get(pte + i));
 		pte_clear(&init_mm, addr, pte + i);
 	}
+	frames[DYNMEMMAP_TABLE_FRAME] = --*area_nr_mapped(area) ? NULL : area_clear_table(area);
 }
 
 /**
  * dynmemmap_vmemmap_flush() - end all use of unmapped vmemmap pages
  * @first:	the area with the lowest number that was unmapped
  * @last:	the one with the highest
+ * @tables:	have page tables gone, too?
  *
- * Context: process context, interrupts on: waits for all CPUs.
+ * Context: process context, may sleep.
  */
 void dynmemmap_vmemmap_flush(const struct dynmemmap_area *first,
-			     const struct dynmemmap_area *last)
+			     const struct dynmemmap_area *last, bool tables)
 {
-	flush_tlb_kernel_range(area_vmemmap(first),
-			       area_vmemmap(last) + DYNMEMMAP_AREA_NR_FRAMES * PAGE_SIZE);
+	if (!tables) {
+		flush_tlb_kernel_range(area_vmemmap(first),
+				       area_vmemmap(last) + DYNMEMMAP_AREA_NR_FRAMES * PAGE_SIZE);
+		return;
+	}
+	/* Who walks page tables may remember where they are, for every PCID. */
+	flush_tlb_all();
+	iommu_sva_invalidate_kva_range(PAGE_OFFSET, TLB_FLUSH_ALL);
 }
 
 /**
@@ -120,9 +180,10 @@ void dynmemmap_vmemmap_flush(const struct dynmemmap_area *first,
  */
 bool dynmemmap_vmemmap_is_mapped(unsigned long address)
 {
-	pte_t *pte = virt_to_kpte(address);
+	pte_t *ptep = virt_to_kpte(address), pte;
 
-	return pte && pte_present(ptep_get(pte));
+	/* The table may go, and what becomes of it need not be mapped. */
+	return ptep && !get_kernel_nofault(pte, ptep) && pte_present(pte);
 }
 
 /**
@@ -138,13 +199,37 @@ bool dynmemmap_vmemmap_is_self_hosted(const struct dynmemmap_area *area)
 }
 
 /**
- * dynmemmap_vmemmap_tables() - make the page tables of a section's vmemmap
+ * dynmemmap_vmemmap_hosts_table() - is the page table in the area itself?
+ * @area:	a populated area
+ *
+ * Context: any; the caller keeps the area populated.
+ * Return: true if a frame of @area is the table that maps its vmemmap pages.
+ */
+bool dynmemmap_vmemmap_hosts_table(const struct dynmemmap_area *area)
+{
+	return pmd_pfn(*area_pmd(area)) >> DYNMEMMAP_AREA_ORDER == area->area_nr;
+}
+
+/**
+ * dynmemmap_vmemmap_table_is_shared() - do other areas need the same page table?
+ * @area:	a populated area
+ *
+ * Context: any; dynmemmap_node.lock of the node of @area held.
+ * Return: true if it has to stay when @area is unpopulated.
+ */
+bool dynmemmap_vmemmap_table_is_shared(struct dynmemmap_area *area)
+{
+	return *area_nr_mapped(area) > 1;
+}
+
+/**
+ * dynmemmap_vmemmap_tables() - make the upper page tables of a section's vmemmap
  * @section_nr:	the section
  * @nid:	node to take them from
  * @alloc_table: gives a zeroed page of a node, or NULL
  *
- * All entries are empty. The tables stay as long as the section, so that mapping
- * never allocates.
+ * They serve 64 GiB of memory or more, and stay as long as there is a section in
+ * it. The table of PTEs comes and goes with the areas, see dynmemmap_vmemmap_map().
  *
  * Context: boot, from sparse_init(), or memory hotplug lock held for writing.
  * Return: true if they are there now.
@@ -156,7 +241,6 @@ bool __meminit dynmemmap_vmemmap_tables(unsigned long section_nr, int nid,
 	pgd_t *pgd = pgd_offset_k(addr);
 	p4d_t *p4d;
 	pud_t *pud;
-	pmd_t *pmd;
 	void *table;
 
 	/* The vmemmap of one section is what one table of PTEs maps. */
@@ -182,17 +266,10 @@ bool __meminit dynmemmap_vmemmap_tables(unsigned long section_nr, int nid,
 			return false;
 		pud_populate(&init_mm, pud, table);
 	}
-	pmd = pmd_offset(pud, addr);
-	if (pmd_none(*pmd)) {
-		table = alloc_table(nid);
-		if (!table)
-			return false;
-		pmd_populate_kernel(&init_mm, pmd, table);
-	}
 	return true;
 }
 
-/* Page tables, below the topmost level, on the way to an address. */
+/* Upper page tables, below the topmost level, on the way to an address. */
 static unsigned int tables_of(unsigned long addr)
 {
 	p4d_t *p4d = p4d_offset(pgd_offset_k(addr), addr);
@@ -201,9 +278,7 @@ static unsigned int tables_of(unsigned long addr)
 	if (p4d_none(*p4d))
 		return 0;
 	pud = pud_offset(p4d, addr);
-	if (pud_none(*pud))
-		return 1;
-	return pmd_none(*pmd_offset(pud, addr)) ? 2 : 3;
+	return pud_none(*pud) ? 1 : 2;
 }
 
 /**

@@ -36,6 +36,29 @@ static void give_area(struct dynmemmap_area *area)
 	dynmemmap_pool_give(&areas);
 }
 
+/*
+ * Two areas out of a pool, which the test has to itself, the first ones of a
+ * section of which nothing is mapped.
+ */
+static struct dynmemmap_area *take_two_areas(struct kunit *test)
+{
+	struct dynmemmap_area *areas;
+	unsigned long section_nr;
+
+	if (!dynmemmap_enabled())
+		kunit_skip(test, "boot with dynamic_memmap=on");
+	for_each_present_section_nr(0, section_nr) {
+		areas = __nr_to_section(section_nr)->areas;
+		if (!areas || !dynmemmap_vmemmap_needs_table(areas) ||
+		    !dynmemmap_pool_take_area(&areas[0]))
+			continue;
+		if (dynmemmap_pool_take_area(&areas[1]))
+			return areas;
+		give_area(&areas[0]);
+	}
+	kunit_skip(test, "no section of which nothing is mapped");
+}
+
 static struct page *area_page(struct dynmemmap_area *area, unsigned int i)
 {
 	return pfn_to_page(dynmemmap_area_pfn(area) + i);
@@ -100,7 +123,7 @@ static void unpopulate_returns_the_frames(struct kunit *test)
 {
 	struct dynmemmap_area *area = take_area(test);
 	struct dynmemmap_node *node = dynmemmap_area_node(area);
-	struct page *frames[DYNMEMMAP_AREA_NR_FRAMES];
+	struct page *frames[DYNMEMMAP_POPULATE_NR_FRAMES];
 	unsigned long flags;
 	bool unmapped;
 
@@ -128,6 +151,70 @@ static void self_host_uses_the_area_itself(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, dynmemmap_area_lend(area, "test"));
 	KUNIT_ASSERT_TRUE(test, dynmemmap_pool_take_area(area));
 	give_area(area);
+}
+
+static void table_goes_with_the_last_area(struct kunit *test)
+{
+	struct dynmemmap_area *areas = take_two_areas(test);
+
+	KUNIT_EXPECT_TRUE(test, dynmemmap_vmemmap_needs_table(&areas[0]));
+	KUNIT_EXPECT_TRUE(test, dynmemmap_populate(&areas[0], "test"));
+	KUNIT_EXPECT_FALSE(test, dynmemmap_vmemmap_needs_table(&areas[1]));
+	KUNIT_EXPECT_FALSE(test, dynmemmap_vmemmap_hosts_table(&areas[0]));
+	KUNIT_EXPECT_TRUE(test, dynmemmap_populate(&areas[1], "test"));
+	give_area(&areas[0]);
+	KUNIT_EXPECT_FALSE(test, dynmemmap_vmemmap_needs_table(&areas[0]));
+	expect_free_pages(test, &areas[1]);
+	give_area(&areas[1]);
+	KUNIT_EXPECT_TRUE(test, dynmemmap_vmemmap_needs_table(&areas[0]));
+}
+
+/* All frames that are free; others may donate some meanwhile. */
+static void take_all_frames(struct dynmemmap_node *node, struct list_head *frames)
+{
+	struct page *frame;
+
+	guard(raw_spinlock_irqsave)(&node->lock);
+	while (dynmemmap_stock_take(&node->stock, 1, &frame))
+		list_add(&frame->lru, frames);
+}
+
+static void give_all_frames(struct dynmemmap_node *node, struct list_head *frames)
+{
+	struct page *frame;
+
+	while (!list_empty(frames)) {
+		frame = list_first_entry(frames, struct page, lru);
+		list_del(&frame->lru);
+		dynmemmap_frames_put(node, &frame, 1);
+	}
+}
+
+static void area_keeps_the_table_of_others(struct kunit *test)
+{
+	struct dynmemmap_area *areas = take_two_areas(test);
+	struct dynmemmap_node *node = dynmemmap_area_node(areas);
+	LIST_HEAD(unpopulated);
+	LIST_HEAD(frames);
+
+	take_all_frames(node, &frames);
+	KUNIT_EXPECT_TRUE(test, dynmemmap_self_host(&areas[0]));
+	give_all_frames(node, &frames);
+	if (!dynmemmap_vmemmap_hosts_table(&areas[0])) {
+		give_area(&areas[0]);
+		give_area(&areas[1]);
+		kunit_skip(test, "somebody has refilled the stock");
+	}
+	KUNIT_EXPECT_TRUE(test, dynmemmap_populate(&areas[1], "test"));
+	list_add(&areas[0].pool_list, &unpopulated);
+	dynmemmap_unpopulate(&unpopulated);
+	KUNIT_EXPECT_EQ(test, areas[0].state, DYNMEMMAP_SPLIT);
+	expect_free_pages(test, &areas[0]);
+	give_area(&areas[1]);
+	dynmemmap_unpopulate(&unpopulated);
+	KUNIT_EXPECT_EQ(test, areas[0].state, DYNMEMMAP_IDLE);
+	KUNIT_EXPECT_TRUE(test, dynmemmap_vmemmap_needs_table(&areas[0]));
+	dynmemmap_pool_give(&unpopulated);
 }
 
 static void lend_makes_a_free_block(struct kunit *test)
@@ -192,6 +279,8 @@ static struct kunit_case dynmemmap_cases[] = {
 	KUNIT_CASE(populate_makes_free_pages),
 	KUNIT_CASE(unpopulate_returns_the_frames),
 	KUNIT_CASE(self_host_uses_the_area_itself),
+	KUNIT_CASE(table_goes_with_the_last_area),
+	KUNIT_CASE(area_keeps_the_table_of_others),
 	KUNIT_CASE(lend_makes_a_free_block),
 	KUNIT_CASE(stray_read_is_repaired),
 	KUNIT_CASE(nofault_read_is_refused),
