@@ -24,7 +24,7 @@ test: kernel kernel-debug kernel-stock ## all tests; TESTS='NAME...' for some
 
 .PHONY: bench
 bench: kernel kernel-stock ## what it costs, in instructions: stock, off, on
-	$(call timed,tests/bench/run)
+	$(call timed,tests/bench/run && tests/bench/boot)
 
 .PHONY: selftests-mm
 selftests-mm: kernel kernel-stock ## the kernel's selftests of mm, stock | dynamic; QUICK=1

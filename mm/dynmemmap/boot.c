@@ -10,6 +10,7 @@
  */
 #define pr_fmt(fmt) "dynmemmap: " fmt
 
+#include <linux/efi.h>
 #include <linux/init.h>
 #include <linux/memblock.h>
 #include <linux/page-isolation.h>
@@ -140,6 +141,13 @@ void *dynmemmap_runtime_table(int nid)
 	return page_address(page);
 }
 
+/* Memory that has to be accepted first is kept in lists by its struct pages. */
+static bool __init boot_has_unaccepted(void)
+{
+	return IS_ENABLED(CONFIG_UNACCEPTED_MEMORY) &&
+	       efi.unaccepted != EFI_INVALID_TABLE_ADDR;
+}
+
 /**
  * dynmemmap_boot_section() - manage a section
  * @section_nr:	a section that is present at boot
@@ -159,6 +167,11 @@ struct page *__init dynmemmap_boot_section(unsigned long section_nr, int nid)
 
 	if (!dynmemmap_enabled())
 		return NULL;
+	if (boot_has_unaccepted()) {
+		pr_notice("off: the firmware leaves memory unaccepted\n");
+		set_enabled(false);
+		return NULL;
+	}
 
 	BUILD_BUG_ON(pageblock_order != DYNMEMMAP_AREA_ORDER);
 	BUILD_BUG_ON(DYNMEMMAP_SECTION_NR_AREAS * sizeof(struct dynmemmap_area) != PAGE_SIZE);

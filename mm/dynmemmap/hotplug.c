@@ -4,9 +4,8 @@
  *
  * A section that is added gets area pages. When a block of memory goes online, its
  * areas go straight to the pool, except for those that somebody wants to see struct
- * pages of. An area of a block that is offline is
- * MOVING and IDLE, in no zone, and counts as being in the pool, so that nobody
- * looks at it.
+ * pages of. An area of a block that is offline is MOVING and IDLE, in no zone, and
+ * counts as being in the pool, so that nobody looks at it.
  *
  * All of this runs under the memory hotplug lock, held for writing.
  */

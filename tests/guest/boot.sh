@@ -25,6 +25,11 @@ least=800
 expect "most of the memory is there" "$(meminfo MemTotal)" -gt $((least << 10))
 expect "most of it is free" "$(meminfo MemAvailable)" -gt $((least - 100 << 10))
 expect "available is not more than total" "$(meminfo MemAvailable)" -le "$(meminfo MemTotal)"
+if [[ $KERNEL == debug ]]; then
+	expect_success "dynamic memmap is on by default" dm_on
+else
+	expect_failure "dynamic memmap is off by default" dm_on
+fi
 expect_success "files can be written" touch /tmp/file
 expect_failure "the host's files cannot" touch "$DYNMEMMAP/file"
 

@@ -21,7 +21,9 @@ import os
 import signal
 import sys
 
-CHUNK = 1 << 20
+MIB = 1 << 20
+# As much at a time as malloc() has without asking the kernel for memory.
+CHUNK = 1 << 16
 PAGE = mmap.PAGESIZE
 SPARSE = 4 * PAGE
 MADV_MERGEABLE, MADV_HUGEPAGE, MADV_NOHUGEPAGE = 12, 14, 15
@@ -32,14 +34,15 @@ class Pattern:
     """Pages that compress well and differ from each other."""
 
     def __init__(self, kind):
-        words = os.urandom(8 * (CHUNK // PAGE))
+        words = os.urandom(8 * (MIB // PAGE))
         if kind == "ksm":
             words = bytes(range(256)) * 8
-        self.bytes = b"".join(words[i:i + 8] * (PAGE // 8) for i in range(0, len(words), 8))
+        pages = b"".join(words[i:i + 8] * (PAGE // 8) for i in range(0, len(words), 8))
+        self.view = memoryview(pages + pages[:CHUNK])
 
     def of(self, index):
-        shift = index * (PAGE + 8) % CHUNK
-        return self.bytes[shift:] + self.bytes[:shift]
+        shift = index * (PAGE + 8) % MIB
+        return self.view[shift:shift + CHUNK]
 
 
 def get_memory(size, kind):
@@ -71,7 +74,7 @@ def say(path, text):
 
 def check(memory, chunks, pattern, sparse):
     for index in range(chunks):
-        start, wanted = index * CHUNK, pattern.of(index)
+        start, wanted = index * CHUNK, bytes(pattern.of(index))
         if sparse:
             for page in range(0, CHUNK, SPARSE):
                 if memory[start + page:start + page + PAGE] != wanted[page:page + PAGE]:
@@ -86,20 +89,20 @@ def main():
     kind = sys.argv[3] if len(sys.argv) > 3 else "anon"
     signals = {signal.SIGUSR1, signal.SIGTERM}
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-    pattern = Pattern(kind)
+    pattern, chunks = Pattern(kind), mib * MIB // CHUNK
     try:
-        memory = get_memory(mib * CHUNK, kind)
+        memory = get_memory(mib * MIB, kind)
     except OSError as error:
         say(status, f"failed: {error.strerror}")
         return 1
-    for index in range(mib):
+    for index in range(chunks):
         memory[index * CHUNK:(index + 1) * CHUNK] = pattern.of(index)
     if kind == "sparse":
-        for start in range(0, mib * CHUNK, SPARSE):
+        for start in range(0, mib * MIB, SPARSE):
             memory.madvise(mmap.MADV_DONTNEED, start + PAGE, SPARSE - PAGE)
     say(status, "ready")
     while signal.sigwait(signals) == signal.SIGUSR1:
-        say(status, check(memory, mib, pattern, kind == "sparse"))
+        say(status, check(memory, chunks, pattern, kind == "sparse"))
     return 0
 
 

@@ -15,7 +15,12 @@
 # variant: gigantic hugepagesz=1G hugepages=1
 # variant: fakenuma numa=fake=3
 # variant: pmem memmap=1G!5G
+# variant: movablecore movablecore=1501M cma=96M
+# variant: crash crashkernel=333M
+# variant: nodes --numa=3 --node-mem=1300M,0
+# variant: nothing mem=300M nokaslr
 # timeout: 300
+# timeout@debug: 600
 
 . "$DYNMEMMAP/tests/guest/lib.sh"
 
