@@ -11,6 +11,8 @@
 
 #include <linux/cleanup.h>
 #include <linux/dynmemmap_pfn.h>
+#include <linux/memory_hotplug.h>
+#include <linux/mm.h>
 #include <linux/mmzone.h>
 #include <linux/types.h>
 
@@ -125,6 +127,28 @@ struct zone *__dynmemmap_pool_zone(unsigned long pfn);
 static inline struct zone *dynmemmap_pool_zone(unsigned long pfn)
 {
 	return dynmemmap_enabled() ? __dynmemmap_pool_zone(pfn) : NULL;
+}
+
+struct zone *__dynmemmap_online_zone(unsigned long pfn);
+
+/**
+ * dynmemmap_online_zone() - the zone of a page frame that is online
+ * @pfn:	any page frame number
+ *
+ * For code that wants to know whether memory is online, or in which zone, and not
+ * its struct page: the answer does not change when the area comes or goes.
+ *
+ * Context: any, takes no lock; stable under the memory hotplug lock.
+ * Return: the zone, or NULL if the page frame is not online.
+ */
+static inline struct zone *dynmemmap_online_zone(unsigned long pfn)
+{
+	struct page *page;
+
+	if (dynmemmap_enabled())
+		return __dynmemmap_online_zone(pfn);
+	page = pfn_to_online_page(pfn);
+	return page ? page_zone(page) : NULL;
 }
 
 unsigned long __dynmemmap_pool_blocks(struct zone *zone, unsigned int order);
@@ -310,6 +334,13 @@ static inline void dynmemmap_free_notify(struct zone *zone, unsigned int order) 
 static inline void dynmemmap_pcp_notify(struct zone *zone, unsigned long nr_pages) { }
 
 static inline struct zone *dynmemmap_pool_zone(unsigned long pfn) { return NULL; }
+
+static inline struct zone *dynmemmap_online_zone(unsigned long pfn)
+{
+	struct page *page = pfn_to_online_page(pfn);
+
+	return page ? page_zone(page) : NULL;
+}
 
 static inline unsigned long dynmemmap_pool_blocks(struct zone *zone, unsigned int order)
 {

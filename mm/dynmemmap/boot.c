@@ -317,7 +317,7 @@ static bool __init boot_take_frames(const struct dynmemmap_area *area, struct pa
 	return false;
 }
 
-/* The struct pages are left to memmap_init_range() unless that is over. */
+/* The struct pages are left to memmap_init_range(), unless that is over: @fill. */
 static void __init boot_map_area(struct dynmemmap_area *area, struct page **frames, bool fill)
 {
 	struct dynmemmap_node *node = dynmemmap_area_node(area);
@@ -329,8 +329,10 @@ static void __init boot_map_area(struct dynmemmap_area *area, struct page **fram
 		dynmemmap_set_state(area, DYNMEMMAP_SPLIT);
 	}
 	dynmemmap_set_owner(area, DYNMEMMAP_KERNEL);
-	if (!fill)
+	if (!fill) {
+		page_init_poison(pfn_to_page(pfn), DYNMEMMAP_AREA_NR_PAGES * sizeof(struct page));
 		return;
+	}
 	for (i = 0; i < DYNMEMMAP_AREA_NR_PAGES; i++)
 		__init_single_page(pfn_to_page(pfn + i), pfn + i, zone_idx(area->zone),
 				   zone_to_nid(area->zone));
