@@ -188,21 +188,14 @@ nodes_agree()
 	done
 }
 
-# The free lists as user space sees them, in pages; those of the CPUs are apart.
-buddyinfo_pages()
-{
-	awk '{ for (i = 5; i <= NF; i++) sum += $i * 2 ^ (i - 5) } END { print sum }' /proc/buddyinfo
-}
-
+# The free lists as user space sees them are what is counted as free. One process
+# reads both, after what the CPUs have counted for themselves has been folded.
 buddyinfo_agrees()
 {
-	local pages free
-
-	# Folds what the CPUs have counted for themselves.
-	cat /proc/sys/vm/stat_refresh
-	free=$(vmstat nr_free_pages)
-	pages=$(buddyinfo_pages)
-	((pages == free))
+	awk 'FILENAME ~ /buddyinfo/ { for (i = 5; i <= NF; i++) sum += $i * 2 ^ (i - 5) }
+		$1 == "nr_free_pages" { free = $2 }
+		END { exit sum != free }' \
+		/proc/sys/vm/stat_refresh /proc/buddyinfo /proc/vmstat
 }
 
 # The figures are taken one after the other: retry until nothing moves between.

@@ -32,7 +32,7 @@ blocks()
 {
 	local range start end size
 
-	size=$((0x$(<$memory/block_size_bytes)))
+	size=$((0x$(<"$memory/block_size_bytes")))
 	range=$(sed -nE 's/^ *([0-9a-f]+)-([0-9a-f]+) : System RAM \(kmem\)$/\1 \2/p' /proc/iomem)
 	while read -r start end; do
 		seq $((0x$start / size)) $((0x$end / size))
