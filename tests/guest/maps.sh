@@ -31,7 +31,9 @@ expect_success "page frames are looked at, all of them" \
 	/usr/bin/python3 -I "$DYNMEMMAP/tests/guest/kpage.py" sum
 if dm_on; then
 	expect "idle areas are free memory" $(($(dm areas_idle) * 2)) -le $(($(meminfo MemFree) >> 10))
-	few=$((250 + $(meminfo Hugetlb) / 2048))
+	# Set aside at boot, in areas; with some for the others.
+	few=$((250 + ($(meminfo Hugetlb) + $(meminfo CmaTotal)) / 2048 +
+		$(</sys/kernel/kexec_crash_size) / 2097152))
 	# KASAN has a byte for every eight.
 	[[ $KERNEL != debug ]] || few=$((few + 256))
 	expect "areas in use are few" "$(dm areas_split)" -le $few
