@@ -129,7 +129,6 @@ bool dynmemmap_vmemmap_is_self_hosted(const struct dynmemmap_area *area);
 bool dynmemmap_vmemmap_hosts_table(const struct dynmemmap_area *area);
 bool dynmemmap_vmemmap_table_is_shared(struct dynmemmap_area *area);
 bool dynmemmap_vmemmap_tables(unsigned long section_nr, int nid, void *(*alloc_table)(int nid));
-unsigned int dynmemmap_vmemmap_free_tables(unsigned long section_nr);
 
 /* populate.c */
 bool dynmemmap_populate_with(struct dynmemmap_area *area, struct page **frames);

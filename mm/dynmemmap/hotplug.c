@@ -109,7 +109,6 @@ bool dynmemmap_section_remove(unsigned long pfn)
 	/* Those of boot memory are kept here from now on, too. */
 	if (!xa_load(&section_areas, section_nr))
 		xa_store(&section_areas, section_nr, areas, GFP_KERNEL);
-	atomic_long_sub(dynmemmap_vmemmap_free_tables(section_nr), &node->nr_tables);
 	return true;
 }
 

@@ -228,8 +228,8 @@ bool dynmemmap_vmemmap_table_is_shared(struct dynmemmap_area *area)
  * @nid:	node to take them from
  * @alloc_table: gives a zeroed page of a node, or NULL
  *
- * They serve 64 GiB of memory or more, and stay as long as there is a section in
- * it. The table of PTEs comes and goes with the areas, see dynmemmap_vmemmap_map().
+ * They serve 64 GiB of memory or more, and stay. The table of PTEs comes and goes
+ * with the areas, see dynmemmap_vmemmap_map().
  *
  * Context: boot, from sparse_init(), or memory hotplug lock held for writing.
  * Return: true if they are there now.
@@ -267,32 +267,4 @@ bool __meminit dynmemmap_vmemmap_tables(unsigned long section_nr, int nid,
 		pud_populate(&init_mm, pud, table);
 	}
 	return true;
-}
-
-/* Upper page tables, below the topmost level, on the way to an address. */
-static unsigned int tables_of(unsigned long addr)
-{
-	p4d_t *p4d = p4d_offset(pgd_offset_k(addr), addr);
-	pud_t *pud;
-
-	if (p4d_none(*p4d))
-		return 0;
-	pud = pud_offset(p4d, addr);
-	return pud_none(*pud) ? 1 : 2;
-}
-
-/**
- * dynmemmap_vmemmap_free_tables() - free the page tables of a section's vmemmap
- * @section_nr:	a section of which nothing is mapped
- *
- * Context: memory hotplug lock held for writing.
- * Return: how many tables have gone; others that are empty now go, too.
- */
-unsigned int __meminit dynmemmap_vmemmap_free_tables(unsigned long section_nr)
-{
-	unsigned long addr = (unsigned long)pfn_to_page(section_nr_to_pfn(section_nr));
-	unsigned int nr_tables = tables_of(addr);
-
-	vmemmap_free(addr, addr + PMD_SIZE, NULL);
-	return nr_tables - tables_of(addr);
 }

@@ -8,6 +8,7 @@
 #include <linux/dynmemmap.h>
 #include <asm/pgtable_types.h>
 #include <asm/ptrace.h>
+#include <asm/tlbflush.h>
 #include <asm/trap_pf.h>
 
 #ifdef CONFIG_DYNAMIC_MEMMAP
@@ -25,8 +26,12 @@ static inline bool dynmemmap_fault(struct pt_regs *regs, unsigned long error_cod
 {
 	if (!dynmemmap_enabled() || address < VMEMMAP_START)
 		return false;
-	return dynmemmap_repair(address, error_code & X86_PF_WRITE, error_code & X86_PF_PROT,
-				regs->ip);
+	if (!dynmemmap_repair(address, error_code & X86_PF_WRITE, error_code & X86_PF_PROT,
+			      regs->ip))
+		return false;
+	/* A page table may have been replaced: forget where the old one was. */
+	__flush_tlb_all();
+	return true;
 }
 #else
 static inline bool dynmemmap_fault(struct pt_regs *regs, unsigned long error_code,
