@@ -58,6 +58,7 @@ enum dynmemmap_state {
 	DYNMEMMAP_IDLE,
 	DYNMEMMAP_HUGE,
 	DYNMEMMAP_SPLIT,
+	/* private: */
 	DYNMEMMAP_NR_STATES,
 };
 
@@ -81,6 +82,7 @@ enum dynmemmap_owner {
 	DYNMEMMAP_POOL,
 	DYNMEMMAP_MOVING,
 	DYNMEMMAP_STOCK,
+	/* private: */
 	DYNMEMMAP_NR_OWNERS,
 };
 
