@@ -23,7 +23,7 @@ test: kernel kernel-debug kernel-stock ## all tests; TESTS='NAME...' for some
 	@tests/run $(TESTS)
 
 .PHONY: bench
-bench: kernel kernel-stock ## what it costs, in instructions: stock, off, on
+bench: kernel kernel-stock ## what it costs: in instructions, and at boot
 	$(call timed,tests/bench/run && tests/bench/boot)
 
 .PHONY: selftests-mm

@@ -129,26 +129,19 @@ static inline struct zone *dynmemmap_pool_zone(unsigned long pfn)
 	return dynmemmap_enabled() ? __dynmemmap_pool_zone(pfn) : NULL;
 }
 
-struct zone *__dynmemmap_online_zone(unsigned long pfn);
+struct zone *__dynmemmap_area_zone(unsigned long pfn);
 
 /**
- * dynmemmap_online_zone() - the zone of a page frame that is online
+ * dynmemmap_area_zone() - the zone of an area
  * @pfn:	any page frame number
  *
- * For code that wants to know whether memory is online, or in which zone, and not
- * its struct page: the answer does not change when the area comes or goes.
- *
- * Context: any, takes no lock; stable under the memory hotplug lock.
- * Return: the zone, or NULL if the page frame is not online.
+ * Context: any, takes no lock.
+ * Return: the zone that all its pages are online in, or NULL if there is no such, or
+ * no area.
  */
-static inline struct zone *dynmemmap_online_zone(unsigned long pfn)
+static inline struct zone *dynmemmap_area_zone(unsigned long pfn)
 {
-	struct page *page;
-
-	if (dynmemmap_enabled())
-		return __dynmemmap_online_zone(pfn);
-	page = pfn_to_online_page(pfn);
-	return page ? page_zone(page) : NULL;
+	return dynmemmap_enabled() ? __dynmemmap_area_zone(pfn) : NULL;
 }
 
 unsigned long __dynmemmap_pool_blocks(struct zone *zone, unsigned int order);
@@ -335,12 +328,7 @@ static inline void dynmemmap_pcp_notify(struct zone *zone, unsigned long nr_page
 
 static inline struct zone *dynmemmap_pool_zone(unsigned long pfn) { return NULL; }
 
-static inline struct zone *dynmemmap_online_zone(unsigned long pfn)
-{
-	struct page *page = pfn_to_online_page(pfn);
-
-	return page ? page_zone(page) : NULL;
-}
+static inline struct zone *dynmemmap_area_zone(unsigned long pfn) { return NULL; }
 
 static inline unsigned long dynmemmap_pool_blocks(struct zone *zone, unsigned int order)
 {
@@ -403,6 +391,27 @@ static inline bool dynmemmap_repair(unsigned long address, bool write, bool pres
 }
 
 #endif /* CONFIG_DYNAMIC_MEMMAP */
+
+/**
+ * dynmemmap_online_zone() - the zone of a page frame that is online
+ * @pfn:	any page frame number
+ *
+ * For code that wants to know whether memory is online, or in which zone, and not
+ * its struct page: the answer does not change when the area comes or goes.
+ *
+ * Context: any, takes no lock; stable under the memory hotplug lock.
+ * Return: the zone, or NULL if the page frame is not online.
+ */
+static inline struct zone *dynmemmap_online_zone(unsigned long pfn)
+{
+	struct zone *zone = dynmemmap_area_zone(pfn);
+	struct page *page;
+
+	if (zone)
+		return zone;
+	page = pfn_to_online_page(pfn);
+	return page ? page_zone(page) : NULL;
+}
 
 /*
  * CLASS(dynmemmap_range, name)(start_pfn, end_pfn): the range has struct pages

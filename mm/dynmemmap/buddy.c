@@ -317,18 +317,13 @@ struct zone *__dynmemmap_pool_zone(unsigned long pfn)
 }
 EXPORT_SYMBOL_GPL(__dynmemmap_pool_zone);
 
-struct zone *__dynmemmap_online_zone(unsigned long pfn)
+struct zone *__dynmemmap_area_zone(unsigned long pfn)
 {
 	struct dynmemmap_area *area = dynmemmap_area_of(pfn);
-	struct zone *zone = area ? READ_ONCE(area->zone) : NULL;
-	struct page *page;
 
-	if (zone)
-		return zone;
-	page = pfn_to_online_page(pfn);
-	return page ? page_zone(page) : NULL;
+	return area ? READ_ONCE(area->zone) : NULL;
 }
-EXPORT_SYMBOL_GPL(__dynmemmap_online_zone);
+EXPORT_SYMBOL_GPL(__dynmemmap_area_zone);
 
 bool __dynmemmap_pfn_in_pool(unsigned long pfn)
 {
