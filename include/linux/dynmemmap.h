@@ -30,23 +30,28 @@ struct zone;
  */
 extern unsigned int dynmemmap_merge_order;
 
-void __dynmemmap_alloc_prepare(struct zone *zone, unsigned int order);
+unsigned long __dynmemmap_alloc_prepare(struct zone *zone, unsigned int order,
+					unsigned long nr_blocks);
 
 /**
  * dynmemmap_alloc_prepare() - have a whole free area in the buddy allocator
  * @zone: the zone about to be allocated from
  * @order: order of the allocation
+ * @nr_blocks: how many blocks of @order are wanted
  *
  * Keeps the free lists stocked, so that an allocation finds a whole free block
  * to claim and does not break up the blocks of another migratetype while the
  * pool is full of memory.
  *
  * Context: any but NMI; takes zone->lock, so it must not be held.
+ * Return: how many blocks can be had so; at least one, at most @nr_blocks.
  */
-static inline void dynmemmap_alloc_prepare(struct zone *zone, unsigned int order)
+static inline unsigned long dynmemmap_alloc_prepare(struct zone *zone, unsigned int order,
+						    unsigned long nr_blocks)
 {
-	if (dynmemmap_enabled())
-		__dynmemmap_alloc_prepare(zone, order);
+	if (!dynmemmap_enabled())
+		return nr_blocks;
+	return __dynmemmap_alloc_prepare(zone, order, nr_blocks);
 }
 
 bool __dynmemmap_lend(struct zone *zone, unsigned int order);
@@ -316,7 +321,11 @@ bool dynmemmap_repair(unsigned long address, bool write, bool present,
 
 #define dynmemmap_merge_order MAX_PAGE_ORDER
 
-static inline void dynmemmap_alloc_prepare(struct zone *zone, unsigned int order) { }
+static inline unsigned long dynmemmap_alloc_prepare(struct zone *zone, unsigned int order,
+						    unsigned long nr_blocks)
+{
+	return nr_blocks;
+}
 
 static inline bool dynmemmap_lend(struct zone *zone, unsigned int order) { return false; }
 

@@ -287,12 +287,15 @@ bool __dynmemmap_lend(struct zone *zone, unsigned int order)
 	return zone_lend(zone, "allocation");
 }
 
-void __dynmemmap_alloc_prepare(struct zone *zone, unsigned int order)
+unsigned long __dynmemmap_alloc_prepare(struct zone *zone, unsigned int order,
+					unsigned long nr_blocks)
 {
 	if (!READ_ONCE(dynmemmap_zone_pool(zone)->nr_areas))
-		return;
+		return nr_blocks;
 	if (!zone_has_block(zone, max_t(unsigned int, order, DYNMEMMAP_AREA_ORDER)))
 		__dynmemmap_lend(zone, order);
+	/* One area holds no more. */
+	return min(nr_blocks, max(DYNMEMMAP_AREA_NR_PAGES >> order, 1UL));
 }
 
 unsigned long __dynmemmap_pool_blocks(struct zone *zone, unsigned int order)

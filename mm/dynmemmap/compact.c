@@ -154,6 +154,23 @@ static unsigned long zone_count_scattered(struct zone *zone)
 	return nr_pages >> DYNMEMMAP_AREA_ORDER;
 }
 
+/*
+ * Is what could not be moved worth another look? It is after a burst, and again
+ * when that has left the areas it was in. What compaction itself lends is not
+ * counted, and less and less can leave: this comes to an end.
+ */
+static bool zone_has_changed(struct dynmemmap_pool *pool, unsigned long nr_in_use)
+{
+	unsigned long nr_lent = pool->nr_lent_seen - pool->nr_lent_compacted;
+	unsigned long nr_left = pool->nr_in_use_compacted;
+
+	nr_left -= min(nr_left, nr_in_use);
+	if (!dynmemmap_policy_was_burst(max(nr_lent, nr_left), nr_in_use))
+		return false;
+	pool->nr_in_use_compacted = nr_in_use;
+	return true;
+}
+
 /* Also while a scan goes on: enough may have been done. */
 static bool zone_is_worth_compacting(struct zone *zone)
 {
@@ -161,8 +178,7 @@ static bool zone_is_worth_compacting(struct zone *zone)
 	unsigned long nr_scattered = zone_count_scattered(zone);
 	unsigned long nr_in_use = dynmemmap_zone_nr_in_use(zone);
 
-	/* A burst makes what could not be moved then worth another look. */
-	if (dynmemmap_policy_was_burst(pool->nr_lent_seen - pool->nr_lent_compacted, nr_in_use))
+	if (zone_has_changed(pool, nr_in_use))
 		pool->nr_scattered_left = 0;
 	pool->nr_scattered_left = min(pool->nr_scattered_left, nr_scattered);
 	return dynmemmap_policy_compact(nr_scattered, pool->nr_scattered_left, nr_in_use);

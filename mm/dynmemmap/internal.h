@@ -174,6 +174,7 @@ static inline unsigned long dynmemmap_area_pfn(const struct dynmemmap_area *area
  * @compact_pfn: where compaction goes on, or DYNMEMMAP_COMPACT_DONE; the worker
  * @nr_scattered_left: what the last compaction has left, in areas; the worker
  * @nr_lent_compacted: @nr_lent when that was over; the worker
+ * @nr_in_use_compacted: areas outside the pool when it began; the worker
  */
 struct dynmemmap_pool {
 	struct list_head areas;
@@ -186,6 +187,7 @@ struct dynmemmap_pool {
 	unsigned long compact_pfn;
 	unsigned long nr_scattered_left;
 	unsigned long nr_lent_compacted;
+	unsigned long nr_in_use_compacted;
 };
 
 /* dynmemmap_pool.compact_pfn: every area has been looked at. */

@@ -44,6 +44,7 @@ void dynmemmap_pool_init(struct dynmemmap_pool *pool)
 	pool->compact_pfn = DYNMEMMAP_COMPACT_DONE;
 	pool->nr_scattered_left = 0;
 	pool->nr_lent_compacted = 0;
+	pool->nr_in_use_compacted = ULONG_MAX;
 }
 
 static void pool_add(struct dynmemmap_pool *pool, struct dynmemmap_area *area,

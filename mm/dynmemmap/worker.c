@@ -242,16 +242,18 @@ static bool zone_balance(struct zone *zone)
 	struct dynmemmap_pool *pool = dynmemmap_zone_pool(zone);
 	unsigned long nr_areas_zone = zone_managed_pages(zone) >> DYNMEMMAP_AREA_ORDER;
 	unsigned long nr_lent = READ_ONCE(pool->nr_lent);
-	bool lent_since = nr_lent != pool->nr_lent_seen, tidied = false;
+	bool lent_since = nr_lent != pool->nr_lent_seen, changed = lent_since;
 	unsigned long nr_excess, nr_wanted, nr_taken;
 
 	pool->nr_lent_seen = nr_lent;
 	if (!lent_since) {
-		tidied = zone_drain(zone);
+		changed = zone_drain(zone);
 		if (dynmemmap_compact(zone)) {
-			tidied = true;
+			changed = true;
 			/* Not what compaction has lent to itself. */
 			pool->nr_lent_seen = READ_ONCE(pool->nr_lent);
+			/* Free pages of what it has emptied. */
+			pool->nr_drains_due = max(pool->nr_drains_due, 1UL);
 		}
 	}
 
@@ -272,10 +274,11 @@ static bool zone_balance(struct zone *zone)
 		}
 		nr_excess -= min(nr_excess, nr_taken);
 		nr_wanted -= min(nr_wanted, nr_taken);
+		changed = true;
 		cond_resched();
 	}
 	pool->nr_excess_seen = nr_excess;
-	return nr_excess || lent_since || tidied;
+	return nr_excess || changed;
 }
 
 static unsigned long worker_delay(void)

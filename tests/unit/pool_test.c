@@ -40,6 +40,7 @@ static void pool_starts_empty(void)
 	CHECK(!pool.nr_lent && !pool.nr_lent_seen && !pool.nr_drains_due && !pool.nr_excess_seen);
 	CHECK(pool.compact_pfn == DYNMEMMAP_COMPACT_DONE);
 	CHECK(!pool.nr_scattered_left && !pool.nr_lent_compacted);
+	CHECK(pool.nr_in_use_compacted == ULONG_MAX);
 	pool_check(0);
 }
 
