@@ -10,6 +10,7 @@ usage: hold.py STATUS MIB [KIND]
         ksm      the same contents in every such process, mergeable
         hugetlb  pages of 2 MiB; gigantic: of 1 GiB
         shm      shared anonymous memory
+        pipe     pages that cannot be moved: what lies in pipes
         /FILE    that file
 
 Writes "ready" to the file STATUS when the memory is filled. At SIGUSR1 looks at
@@ -18,6 +19,7 @@ all of it and writes "good" or "bad at OFFSET"; ends at SIGTERM.
 
 import mmap
 import os
+import resource
 import signal
 import sys
 
@@ -45,7 +47,26 @@ class Pattern:
         return self.view[shift:shift + CHUNK]
 
 
+class Pipes:
+    """As much as CHUNK lies in each; reading takes it out and puts it back."""
+
+    def __init__(self, size):
+        files = 2 * size // CHUNK + 100
+        resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+        self.pipes = [os.pipe() for _ in range(size // CHUNK)]
+
+    def __setitem__(self, place, data):
+        os.write(self.pipes[place.start // CHUNK][1], data)
+
+    def __getitem__(self, place):
+        data = os.read(self.pipes[place.start // CHUNK][0], CHUNK)
+        self[place] = data
+        return data
+
+
 def get_memory(size, kind):
+    if kind == "pipe":
+        return Pipes(size)
     flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
     advice = {"anon": MADV_NOHUGEPAGE, "sparse": MADV_NOHUGEPAGE, "thp": MADV_HUGEPAGE,
               "ksm": MADV_MERGEABLE}.get(kind)

@@ -165,16 +165,19 @@ expect_memmap_back()	# [SECONDS [KIB]]
 }
 
 # Whether the counts of areas agree with each other and with the size of memory.
-areas_agree()	# [NODE]
+# One process reads them, because starting one changes them.
+areas_agree()
 {
-	local sum=$(($(dm areas_idle "$@") + $(dm areas_huge "$@") + $(dm areas_split "$@")))
-
-	((sum == $(dm full_memmap_bytes "$@") / 32768 &&
-		$(dm pool_areas "$@") <= sum &&
-		$(dm stock_free_frames "$@") <= $(dm stock_frames "$@")))
+	(cd "$DM" && awk '{ count[FILENAME] = $1 }
+		END {
+			areas = count["areas_idle"] + count["areas_huge"] + count["areas_split"]
+			exit areas != count["full_memmap_bytes"] / 32768 ||
+				count["pool_areas"] > areas ||
+				count["stock_free_frames"] > count["stock_frames"]
+		}' areas_{idle,huge,split} full_memmap_bytes pool_areas stock_free_frames stock_frames)
 }
 
-# One process reads them, because starting one changes them.
+# In one process, too.
 nodes_agree()
 {
 	local file
@@ -200,15 +203,15 @@ buddyinfo_agrees()
 expect_consistent()
 {
 	dm_on || return 0
-	expect_success "idle, huge and split areas are all areas" eventually 5 areas_agree
-	expect_success "the totals are the sums over the nodes" eventually 5 nodes_agree
-	expect_success "buddyinfo adds up to the free pages" eventually 5 buddyinfo_agrees
+	expect_success "idle, huge and split areas are all areas" eventually 15 areas_agree
+	expect_success "the totals are the sums over the nodes" eventually 15 nodes_agree
+	expect_success "buddyinfo adds up to the free pages" eventually 15 buddyinfo_agrees
 }
 
 # A process that keeps MIB of memory filled with a pattern of its own, until
 # hold_stop. Several can be held by different names. See hold.py for KIND. All of
 # these can be called in a subshell, as expect_success does.
-hold_start()	# NAME MIB [KIND]; by the command in $HOLD_UNDER, if any
+hold_start()	# NAME MIB [KIND]; by the command in $HOLD_UNDER, within $HOLD_TIMEOUT
 {
 	local name=$1
 	local -a under
@@ -234,7 +237,7 @@ hold_has_said()	# NAME
 
 hold_answers()	# NAME TEXT
 {
-	eventually 240 hold_has_said "$1"
+	eventually "${HOLD_TIMEOUT:-240}" hold_has_said "$1"
 	[[ $(cat "/tmp/hold.$1" 2>&1) == "$2" ]] && return
 	cat "/tmp/hold.$1" /tmp/hold.output
 	return 1

@@ -1,0 +1,78 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# A DIMM is removed while all of memory is in use: by what can move, which moves;
+# by what cannot, and then it stays, whole, until that is gone.
+#
+# kernels: dynamic
+# also: stock debug
+# mem: 1G
+# hotplug-mem: 512M
+# append: dynamic_memmap=on
+# timeout: 900
+
+# shellcheck disable=SC2016 # evaluated again and again
+. "$DYNMEMMAP/tests/guest/lib.sh"
+
+memory=/sys/devices/system/memory
+total=$(meminfo MemTotal)
+! dm_on || full=$(dm full_memmap_bytes)
+
+plug()	# POLICY
+{
+	echo "$1" >$memory/auto_online_blocks
+	monitor 'device_add pc-dimm,id=more,memdev=ram-more'
+	eventually 30 eval '(($(meminfo MemTotal) == total + (512 << 10)))'
+}
+
+is_unplugged()
+{
+	(($(meminfo MemTotal) == total)) || return 1
+	# Memory is offline first, and removed later.
+	! dm_on || (($(dm full_memmap_bytes) == full))
+}
+
+why_not()	# BLOCK; what is said when it is to go offline
+{
+	local said
+
+	said=$( (echo offline >"$memory/memory$1/state") 2>&1)
+	echo "${said##*: }"
+}
+
+remember_memmap
+mapfile -t before < <(cd $memory && ls -d memory*)
+monitor 'object_add memory-backend-ram,id=ram-more,size=512M'
+
+for round in 1 2; do
+	expect_success "round $round: a DIMM is added" plug online_movable
+	hold_start some 500
+	load_start --vm 2 --vm-bytes 20% --vm-method write64 --verify --fork 1 --mmap 1 \
+		--mmap-bytes 5%
+	expect_success "round $round: it is removed under load" \
+		eval 'monitor "device_del more" && eventually 120 is_unplugged'
+	load_stop
+	expect_success "round $round: memory keeps its contents" hold_check some
+	hold_stop some
+done
+
+expect_success "a DIMM is added for the kernel" plug online_kernel
+mapfile -t blocks < <(cd $memory && ls -d memory* | grep -vxF "$(printf '%s\n' "${before[@]}")")
+expect "it has blocks" ${#blocks[@]} -eq 4
+expect_success "more than there was is filled with what cannot move" \
+	hold_start stuck 1000 pipe
+for block in "${blocks[@]#memory}"; do
+	expect "block $block cannot go offline" "$(why_not "$block")" = "Device or resource busy"
+done
+monitor 'device_del more' >/dev/null
+sleep 5
+expect "the DIMM stays" "$(meminfo MemTotal)" -eq $((total + (512 << 10)))
+expect_success "memory keeps its contents" hold_check stuck
+hold_stop stuck
+for block in "${blocks[@]}"; do
+	expect "$block is online" "$(cat "$memory/$block/state")" = online
+done
+expect_memmap_back 20 $((3 << 10))
+expect_consistent
+
+finish
