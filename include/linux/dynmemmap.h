@@ -16,6 +16,7 @@
 #include <linux/mmzone.h>
 #include <linux/types.h>
 
+struct dev_pagemap;
 struct page;
 struct pt_regs;
 struct zone;
@@ -308,6 +309,77 @@ static inline void dynmemmap_offline_end(unsigned long start_pfn, unsigned long 
 		__dynmemmap_offline_end(start_pfn, nr_pages);
 }
 
+bool __dynmemmap_device_init(unsigned long pfn, struct dev_pagemap *pgmap);
+bool __dynmemmap_device_get(unsigned long pfn, gfp_t gfp);
+void __dynmemmap_device_hold(unsigned long pfn);
+void __dynmemmap_device_put(unsigned long pfn);
+struct zone *__dynmemmap_device_zone(unsigned long pfn);
+
+/**
+ * dynmemmap_device_init() - can device memory do without struct pages for now?
+ * @pfn: any page frame of memory that nobody uses yet
+ * @pgmap: what its struct pages will point to
+ *
+ * Context: process context.
+ * Return: true if @pfn begins a section whose struct pages are made on demand; false
+ * if the caller has to initialise that of @pfn.
+ */
+static inline bool dynmemmap_device_init(unsigned long pfn, struct dev_pagemap *pgmap)
+{
+	return dynmemmap_enabled() && IS_ALIGNED(pfn, PAGES_PER_SECTION) &&
+	       __dynmemmap_device_init(pfn, pgmap);
+}
+
+/**
+ * dynmemmap_device_get() - have struct pages around a page frame of device memory
+ * @pfn: any page frame
+ * @gfp: how hard to try
+ *
+ * Context: as @gfp says. What is not device memory without struct pages has them.
+ * Return: @pfn, whose area keeps them until dynmemmap_device_put(); 0 if there is no
+ * memory for them.
+ */
+static inline unsigned long dynmemmap_device_get(unsigned long pfn, gfp_t gfp)
+{
+	return !dynmemmap_enabled() || __dynmemmap_device_get(pfn, gfp) ? pfn : 0;
+}
+
+/**
+ * dynmemmap_device_hold() - keep the struct pages that somebody has got
+ * @pfn: any page frame, between dynmemmap_device_get() and dynmemmap_device_put()
+ *
+ * Context: any. Ends with another dynmemmap_device_put().
+ */
+static inline void dynmemmap_device_hold(unsigned long pfn)
+{
+	if (dynmemmap_enabled())
+		__dynmemmap_device_hold(pfn);
+}
+
+/**
+ * dynmemmap_device_put() - one who needed struct pages does not any more
+ * @pfn: what dynmemmap_device_get() returned, or dynmemmap_device_hold() got
+ *
+ * Context: any but NMI.
+ */
+static inline void dynmemmap_device_put(unsigned long pfn)
+{
+	if (dynmemmap_enabled() && pfn)
+		__dynmemmap_device_put(pfn);
+}
+
+/**
+ * dynmemmap_device_zone() - the zone of device memory
+ * @pfn: any page frame
+ *
+ * Context: any, takes no lock.
+ * Return: the zone; NULL if @pfn is not memory whose struct pages are made on demand.
+ */
+static inline struct zone *dynmemmap_device_zone(unsigned long pfn)
+{
+	return dynmemmap_enabled() ? __dynmemmap_device_zone(pfn) : NULL;
+}
+
 /* Boot, in the order in which the calls are made. */
 struct page *dynmemmap_boot_section(unsigned long section_nr, int nid);
 void dynmemmap_boot_map(void);
@@ -392,6 +464,21 @@ static inline void dynmemmap_take_back_range(struct zone *zone, unsigned long st
 }
 
 static inline void dynmemmap_offline_end(unsigned long start_pfn, unsigned long nr_pages) { }
+static inline bool dynmemmap_device_init(unsigned long pfn, struct dev_pagemap *pgmap)
+{
+	return false;
+}
+
+static inline unsigned long dynmemmap_device_get(unsigned long pfn, gfp_t gfp)
+{
+	return pfn;
+}
+
+static inline void dynmemmap_device_hold(unsigned long pfn) { }
+
+static inline void dynmemmap_device_put(unsigned long pfn) { }
+
+static inline struct zone *dynmemmap_device_zone(unsigned long pfn) { return NULL; }
 
 static inline bool dynmemmap_repair(unsigned long address, bool write, bool present,
 				    unsigned long ip)
@@ -421,6 +508,13 @@ static inline struct zone *dynmemmap_online_zone(unsigned long pfn)
 	page = pfn_to_online_page(pfn);
 	return page ? page_zone(page) : NULL;
 }
+
+/*
+ * CLASS(dynmemmap_device, name)(pfn, gfp): name is 0, or the page frame has a struct
+ * page until the end of the block.
+ */
+DEFINE_CLASS(dynmemmap_device, unsigned long, dynmemmap_device_put(_T),
+	     dynmemmap_device_get(pfn, gfp), unsigned long pfn, gfp_t gfp)
 
 /*
  * CLASS(dynmemmap_range, name)(start_pfn, end_pfn): the range has struct pages

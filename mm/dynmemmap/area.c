@@ -12,17 +12,19 @@ bool dynmemmap_broken __read_mostly;
 
 /* The owners that an area in a given state may have. */
 static const u8 legal_owners[DYNMEMMAP_NR_STATES] = {
-	[DYNMEMMAP_IDLE]	= OWNER(POOL) | OWNER(MOVING),
+	[DYNMEMMAP_IDLE]	= OWNER(POOL) | OWNER(MOVING) | OWNER(DEVICE),
 	[DYNMEMMAP_HUGE]	= OWNER(KERNEL) | OWNER(MOVING),
-	[DYNMEMMAP_SPLIT]	= OWNER(KERNEL) | OWNER(POOL) | OWNER(MOVING) | OWNER(STOCK),
+	[DYNMEMMAP_SPLIT]	= OWNER(KERNEL) | OWNER(POOL) | OWNER(MOVING) | OWNER(STOCK) |
+				  OWNER(DEVICE),
 };
 
 /* The owners that may follow a given one: every change goes through MOVING. */
 static const u8 legal_next_owners[DYNMEMMAP_NR_OWNERS] = {
 	[DYNMEMMAP_KERNEL]	= OWNER(MOVING),
 	[DYNMEMMAP_POOL]	= OWNER(MOVING),
-	[DYNMEMMAP_MOVING]	= OWNER(KERNEL) | OWNER(POOL) | OWNER(STOCK),
+	[DYNMEMMAP_MOVING]	= OWNER(KERNEL) | OWNER(POOL) | OWNER(STOCK) | OWNER(DEVICE),
 	[DYNMEMMAP_STOCK]	= OWNER(MOVING),
+	[DYNMEMMAP_DEVICE]	= OWNER(MOVING),
 };
 
 /**

@@ -305,11 +305,18 @@ unsigned long __dynmemmap_pool_blocks(struct zone *zone, unsigned int order)
 	return READ_ONCE(dynmemmap_zone_pool(zone)->nr_areas);
 }
 
+/* Nobody's to use, so that its struct pages are not to be looked at. */
 static bool area_is_free(const struct dynmemmap_area *area)
 {
-	u8 owner = READ_ONCE(area->owner);
-
-	return owner == DYNMEMMAP_POOL || owner == DYNMEMMAP_MOVING;
+	switch (READ_ONCE(area->owner)) {
+	case DYNMEMMAP_POOL:
+	case DYNMEMMAP_MOVING:
+		return true;
+	case DYNMEMMAP_DEVICE:
+		return READ_ONCE(area->state) == DYNMEMMAP_IDLE;
+	default:
+		return false;
+	}
 }
 
 struct zone *__dynmemmap_pool_zone(unsigned long pfn)

@@ -158,6 +158,15 @@ void dynmemmap_area_prepare_use(struct dynmemmap_area *area);
 bool dynmemmap_area_allocate(struct dynmemmap_area *area);
 bool dynmemmap_area_lend(struct dynmemmap_area *area, const char *reason);
 
+/* device.c */
+#ifdef CONFIG_ZONE_DEVICE
+void dynmemmap_device_show(struct dynmemmap_area *area);
+bool dynmemmap_device_is_used(struct dynmemmap_area *area);
+#else
+static inline void dynmemmap_device_show(struct dynmemmap_area *area) { }
+static inline bool dynmemmap_device_is_used(struct dynmemmap_area *area) { return false; }
+#endif
+
 /* worker.c */
 void dynmemmap_kick(struct irq_work *work);
 void dynmemmap_worker_kick(struct dynmemmap_node *node);

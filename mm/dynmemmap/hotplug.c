@@ -71,7 +71,7 @@ static void section_release(struct dynmemmap_area *areas)
 	LIST_HEAD(populated);
 
 	for (area = areas; area < areas + DYNMEMMAP_SECTION_NR_AREAS; area++) {
-		if (area->owner == DYNMEMMAP_KERNEL)
+		if (area->owner == DYNMEMMAP_KERNEL || area->owner == DYNMEMMAP_DEVICE)
 			dynmemmap_set_owner(area, DYNMEMMAP_MOVING);
 		WRITE_ONCE(area->zone, NULL);
 		INIT_LIST_HEAD(&area->pool_list);
@@ -189,10 +189,12 @@ void __dynmemmap_online_give(unsigned long start_pfn, unsigned long nr_pages)
 
 void __dynmemmap_offline_end(unsigned long start_pfn, unsigned long nr_pages)
 {
-	unsigned long pfn;
+	unsigned long end_pfn = SECTION_ALIGN_DOWN(start_pfn + nr_pages), pfn;
+	/* The worker may be looking at areas of a device. */
+	CLASS(dynmemmap_range, range)(start_pfn, start_pfn);
 
-	/* Blocks of memory are whole sections; device memory has no areas. */
-	for (pfn = start_pfn; pfn < start_pfn + nr_pages; pfn += PAGES_PER_SECTION) {
+	/* Where device memory begins or ends inside a section, that is not its own. */
+	for (pfn = SECTION_ALIGN_UP(start_pfn); pfn < end_pfn; pfn += PAGES_PER_SECTION) {
 		struct dynmemmap_area *areas = __pfn_to_section(pfn)->areas;
 
 		if (areas)

@@ -72,16 +72,19 @@ enum dynmemmap_state {
  *			while the memory is offline. Any state.
  * @DYNMEMMAP_STOCK:	the stock, as a donor. Always SPLIT: the first eight
  *			frames of such an area hold its own struct pages.
+ * @DYNMEMMAP_DEVICE:	a device driver; no zone's free memory. IDLE while nobody
+ *			uses the struct pages.
  *
  * Written by dynmemmap_area_set_owner(): into and out of MOVING under
- * zone->lock, except for STOCK, which only a thread that has the area to itself
- * gives or takes.
+ * zone->lock, except for STOCK and DEVICE, which only a thread that has the area
+ * to itself gives or takes.
  */
 enum dynmemmap_owner {
 	DYNMEMMAP_KERNEL,
 	DYNMEMMAP_POOL,
 	DYNMEMMAP_MOVING,
 	DYNMEMMAP_STOCK,
+	DYNMEMMAP_DEVICE,
 	/* private: */
 	DYNMEMMAP_NR_OWNERS,
 };
@@ -121,12 +124,17 @@ enum dynmemmap_donor_kind {
 	DYNMEMMAP_DONOR_BOOT,
 };
 
+struct dev_pagemap;
+
 /**
  * struct dynmemmap_area - the permanent struct page of an area
  * @pool_list:	in dynmemmap_pool.areas, or in the private list of whoever moves
  *		the area; zone->lock while the owner is POOL
+ * @pgmap:	while the owner is DEVICE: what its struct pages point to; constant
+ * @nr_users:	while the owner is DEVICE: who needs the struct pages; goes from 0
+ *		to 1 under dynmemmap_node.lock
  * @donor:	while the owner is STOCK
- * @zone:	the zone that all its pages are in, NULL if there is no such;
+ * @zone:	the zone that all its pages are online in, NULL if there is no such;
  *		zone->lock, changes only while the owner is KERNEL
  * @area_nr:	pfn of its first page / 512; constant
  * @nid:	node whose stock it uses; constant while its section exists
@@ -141,7 +149,11 @@ enum dynmemmap_donor_kind {
  */
 struct dynmemmap_area {
 	union {
-		struct list_head pool_list;
+		struct {
+			struct list_head pool_list;
+			struct dev_pagemap *pgmap;
+			atomic_long_t nr_users;
+		};
 		struct dynmemmap_donor donor;
 	};
 	struct zone *zone;

@@ -40,7 +40,7 @@ void dynmemmap_set_owner(struct dynmemmap_area *area, enum dynmemmap_owner owner
 
 /**
  * dynmemmap_populate_with() - give an area its struct pages, in given frames
- * @area:	an area in the pool or MOVING
+ * @area:	an area in the pool, MOVING, or of a device
  * @frames:	DYNMEMMAP_POPULATE_NR_FRAMES frames of the stock; that for a page
  *		table goes back there if it is not needed
  *
@@ -69,7 +69,7 @@ bool dynmemmap_populate_with(struct dynmemmap_area *area, struct page **frames)
 
 /**
  * dynmemmap_populate() - give an area its struct pages
- * @area:	an area in the pool or MOVING
+ * @area:	an area in the pool, MOVING, or of a device
  * @reason:	for the trace
  *
  * Context: any but NMI; neither zone->lock nor dynmemmap_node.lock held, see
@@ -151,10 +151,15 @@ bool dynmemmap_self_host(struct dynmemmap_area *area)
 	return dynmemmap_vmemmap_is_self_hosted(area);
 }
 
-/* Return: false if other areas need a page table that @area hosts. */
+/*
+ * Return: false if other areas need a page table that @area hosts, or somebody its
+ * struct pages.
+ */
 static bool area_unmap(struct dynmemmap_area *area, struct page **frames)
 {
 	guard(raw_spinlock_irqsave)(&dynmemmap_area_node(area)->lock);
+	if (area->state != DYNMEMMAP_SPLIT || dynmemmap_device_is_used(area))
+		return false;
 	if (dynmemmap_vmemmap_hosts_table(area) && dynmemmap_vmemmap_table_is_shared(area))
 		return false;
 	dynmemmap_vmemmap_unmap(area, frames);
@@ -175,11 +180,13 @@ static void frames_collect(struct dynmemmap_area *area, struct page **frames,
 
 /**
  * dynmemmap_unpopulate() - take the struct pages of areas away
- * @areas:	by pool_list, of one node; all MOVING and SPLIT, every page free
+ * @areas:	by pool_list, of one node; all SPLIT, and MOVING with every page free,
+ *		or of a device
  *
  * One flush serves the whole list, and the frames go back to the stock only
  * after it. Areas that host their own struct pages keep the frames. One that hosts
- * the page table of its section stays SPLIT while others need that.
+ * the page table of its section stays SPLIT while others need that, and one of a
+ * device while somebody uses it.
  *
  * Context: process context, may sleep.
  */

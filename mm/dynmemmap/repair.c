@@ -16,7 +16,7 @@
 
 /**
  * dynmemmap_repairs_add() - have an area unpopulated later
- * @area:	a populated area that is in its pool, or will be
+ * @area:	a populated area that is in its pool, or will be, or of a device
  *
  * Context: any but NMI; dynmemmap_node.lock not held.
  */
@@ -87,9 +87,14 @@ void dynmemmap_repairs_undo(struct dynmemmap_node *node)
 {
 	struct dynmemmap_area *area;
 	LIST_HEAD(areas);
+	LIST_HEAD(device);
 	LIST_HEAD(kept);
 
 	while ((area = node_remove_warm(node))) {
+		if (READ_ONCE(area->owner) == DYNMEMMAP_DEVICE) {
+			list_add(&area->pool_list, &device);
+			continue;
+		}
 		if (!dynmemmap_pool_take_area(area))
 			continue;
 		list_add(&area->pool_list, &areas);
@@ -99,6 +104,10 @@ void dynmemmap_repairs_undo(struct dynmemmap_node *node)
 			list_move(&area->pool_list, &kept);
 		dynmemmap_pool_give(&areas);
 	}
+	dynmemmap_unpopulate(&device);
+	list_for_each_entry(area, &device, pool_list)
+		if (READ_ONCE(area->state) == DYNMEMMAP_SPLIT)
+			dynmemmap_repairs_add(area);
 	list_for_each_entry(area, &kept, pool_list)
 		dynmemmap_repairs_add(area);
 	dynmemmap_pool_give_last(&kept);

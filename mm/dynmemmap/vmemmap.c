@@ -34,13 +34,21 @@ static u8 *area_nr_mapped(struct dynmemmap_area *area)
 	return &area[-(long)(area->area_nr % DYNMEMMAP_SECTION_NR_AREAS)].nr_mapped;
 }
 
+static unsigned int area_zid(const struct dynmemmap_area *area)
+{
+	if (area->owner == DYNMEMMAP_DEVICE)
+		return ZONE_DEVICE;
+	/* Offline memory is in none. */
+	return area->zone ? zone_idx(area->zone) : ZONE_NORMAL;
+}
+
 /**
  * dynmemmap_vmemmap_fill() - write the struct pages of an area into frames
  * @area:	the area
  * @frames:	eight frames that nobody else uses
  *
  * The struct pages are those of free pages inside a larger block: not
- * referenced, not mapped, of no type.
+ * referenced, not mapped, of no type. Those of device memory know their pgmap.
  *
  * Context: any.
  */
@@ -48,14 +56,16 @@ void dynmemmap_vmemmap_fill(const struct dynmemmap_area *area, struct page **fra
 {
 	unsigned long pfn = dynmemmap_area_pfn(area);
 	struct page *first = page_address(frames[0]);
-	/* Offline memory is in none. */
-	unsigned int zid = area->zone ? zone_idx(area->zone) : ZONE_NORMAL;
 	unsigned int i;
 
-	__init_single_page(first, pfn, zid, area->nid);
+	__init_single_page(first, pfn, area_zid(area), area->nid);
 	set_page_count(first, 0);
 	/* A free page's list pointers mean nothing; one pattern serves all. */
 	memset(&first->lru, 0, sizeof(first->lru));
+	if (area->owner == DYNMEMMAP_DEVICE) {
+		__SetPageReserved(first);
+		page_folio(first)->pgmap = area->pgmap;
+	}
 
 	for (i = 1; i < PAGE_SIZE / sizeof(struct page); i++)
 		first[i] = *first;

@@ -412,8 +412,12 @@ static void range_lend(unsigned long start_pfn, unsigned long end_pfn)
 		section_end_pfn = min(SECTION_ALIGN_UP(pfn + 1), end_pfn);
 		range_provide(pfn, section_end_pfn);
 		for (; pfn < section_end_pfn; pfn += DYNMEMMAP_AREA_NR_PAGES) {
-			area = pool_area_of(pfn);
-			if (area && dynmemmap_pool_take_area(area))
+			area = dynmemmap_area_of(pfn);
+			if (!area)
+				continue;
+			if (READ_ONCE(area->owner) == DYNMEMMAP_DEVICE)
+				dynmemmap_device_show(area);
+			else if (dynmemmap_pool_take_area(area))
 				dynmemmap_area_lend(area, "range");
 		}
 		cond_resched();

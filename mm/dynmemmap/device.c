@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Device memory: persistent memory has no struct pages until a file system maps an
+ * entry of a file there, and none again after the last entry of an area is gone.
+ *
+ * Every such entry is a user of the area that it lies in. Only memory that its
+ * driver marks with PGMAP_ON_DEMAND, in whole sections, has areas.
+ */
+#include <linux/memremap.h>
+#include <linux/mm.h>
+
+#include "core.h"
+#include "../internal.h"
+
+static struct dynmemmap_area *device_area_of(unsigned long pfn)
+{
+	struct dynmemmap_area *area = dynmemmap_area_of(pfn);
+
+	return area && READ_ONCE(area->owner) == DYNMEMMAP_DEVICE ? area : NULL;
+}
+
+bool __dynmemmap_device_init(unsigned long pfn, struct dev_pagemap *pgmap)
+{
+	struct dynmemmap_area *area = dynmemmap_area_of(pfn);
+	unsigned int i;
+
+	if (!area || !(pgmap->flags & PGMAP_ON_DEMAND))
+		return false;
+	for (i = 0; i < DYNMEMMAP_SECTION_NR_AREAS; i++, area++) {
+		area->pgmap = pgmap;
+		atomic_long_set(&area->nr_users, 0);
+		dynmemmap_set_owner(area, DYNMEMMAP_DEVICE);
+	}
+	return true;
+}
+
+struct zone *__dynmemmap_device_zone(unsigned long pfn)
+{
+	struct dynmemmap_area *area = device_area_of(pfn);
+
+	return area ? &NODE_DATA(area->nid)->node_zones[ZONE_DEVICE] : NULL;
+}
+
+/* The first user: as long as there is none, the worker may take the struct pages. */
+static bool area_use_first(struct dynmemmap_area *area)
+{
+	guard(raw_spinlock_irqsave)(&dynmemmap_area_node(area)->lock);
+	if (area->state != DYNMEMMAP_SPLIT)
+		return false;
+	atomic_long_inc(&area->nr_users);
+	return true;
+}
+
+static bool area_populate(struct dynmemmap_area *area, gfp_t gfp)
+{
+	return READ_ONCE(area->state) == DYNMEMMAP_SPLIT ||
+	       (dynmemmap_stock_provide(dynmemmap_area_node(area), 1, gfp) &&
+		dynmemmap_populate(area, "device"));
+}
+
+bool __dynmemmap_device_get(unsigned long pfn, gfp_t gfp)
+{
+	struct dynmemmap_area *area = device_area_of(pfn);
+
+	if (!area || atomic_long_inc_not_zero(&area->nr_users))
+		return true;
+	/* The worker may have taken back what somebody else has populated. */
+	do {
+		if (!area_populate(area, gfp & GFP_RECLAIM_MASK))
+			return false;
+	} while (!area_use_first(area));
+	return true;
+}
+
+void __dynmemmap_device_hold(unsigned long pfn)
+{
+	struct dynmemmap_area *area = device_area_of(pfn);
+
+	if (area)
+		DYNMEMMAP_WARN_ON(!atomic_long_inc_not_zero(&area->nr_users));
+}
+
+void __dynmemmap_device_put(unsigned long pfn)
+{
+	struct dynmemmap_area *area = device_area_of(pfn);
+
+	if (!area || !atomic_long_dec_and_test(&area->nr_users))
+		return;
+	dynmemmap_repairs_add(area);
+	dynmemmap_worker_kick(dynmemmap_area_node(area));
+}
+
+/**
+ * dynmemmap_device_show() - have struct pages for somebody who holds a range
+ * @area:	an area of a device
+ *
+ * The worker takes them back after the range has ended.
+ *
+ * Context: process context, may sleep; see dynmemmap_range_get().
+ */
+void dynmemmap_device_show(struct dynmemmap_area *area)
+{
+	if (area_populate(area, GFP_KERNEL))
+		dynmemmap_repairs_add(area);
+}
+
+/* A page that somebody has pinned, or that must be remembered to be bad. */
+static bool area_has_busy_page(struct dynmemmap_area *area)
+{
+	struct page *page = pfn_to_page(dynmemmap_area_pfn(area));
+	unsigned long i;
+
+	for (i = 0; i < DYNMEMMAP_AREA_NR_PAGES; i++)
+		if (page_ref_count(page + i) || PageHWPoison(page + i))
+			return true;
+	return false;
+}
+
+/**
+ * dynmemmap_device_is_used() - do the struct pages of an area have to stay?
+ * @area:	any populated area
+ *
+ * Context: dynmemmap_node.lock of the node of @area held.
+ * Return: true if @area is of a device and somebody needs its struct pages.
+ */
+bool dynmemmap_device_is_used(struct dynmemmap_area *area)
+{
+	lockdep_assert_held(&dynmemmap_area_node(area)->lock);
+	return area->owner == DYNMEMMAP_DEVICE &&
+	       (atomic_long_read(&area->nr_users) || area_has_busy_page(area));
+}

@@ -1,0 +1,238 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""Do with a mapped file what needs struct pages, and verify every byte.
+
+usage: dax.py FILE DEVICE ACTION...
+
+FILE is on a file system mounted with -o dax, DEVICE a block device that is
+overwritten. Says which ACTION failed and how; none means all of them.
+"""
+
+import ctypes
+import mmap
+import os
+import re
+import socket
+import struct
+import sys
+import threading
+
+MIB = 1 << 20
+SIZE = 8 * MIB
+PAGE = mmap.PAGESIZE
+LIBC = ctypes.CDLL(None, use_errno=True)
+FUTEX = 202
+FUTEX_WAIT, FUTEX_WAKE = 0, 1
+
+
+def must(value, what):
+    if not value:
+        raise AssertionError(what)
+
+
+def call(function, *args):
+    result = function(*args)
+    if result < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    return result
+
+
+def pattern(seed):
+    """Different for every page and every seed."""
+    return b"".join(struct.pack("<QQ", seed, page) * (PAGE // 16)
+                    for page in range(SIZE // PAGE))
+
+
+def map_file(path, seed):
+    fd = os.open(path, os.O_RDWR | os.O_CREAT)
+    os.posix_fallocate(fd, 0, SIZE)
+    memory = mmap.mmap(fd, SIZE)
+    os.close(fd)
+    memory[:] = pattern(seed)
+    return memory
+
+
+def address_of(memory, offset=0):
+    return ctypes.addressof(ctypes.c_char.from_buffer(memory, offset))
+
+
+class IOVec(ctypes.Structure):
+    _fields_ = [("base", ctypes.c_void_p), ("size", ctypes.c_size_t)]
+
+
+def direct_write(path, device):
+    memory = map_file(path, 1)
+    fd = os.open(device, os.O_RDWR | os.O_DIRECT)
+    must(os.pwrite(fd, memory, 0) == SIZE, "short write")
+    back = mmap.mmap(-1, SIZE)
+    must(os.preadv(fd, [back], 0) == SIZE, "short read")
+    must(back[:] == pattern(1), "other contents")
+
+
+def direct_read(path, device):
+    memory = map_file(path, 2)
+    fd = os.open(device, os.O_RDWR | os.O_DIRECT)
+    source = mmap.mmap(-1, SIZE)
+    source[:] = pattern(3)
+    must(os.pwrite(fd, source, 0) == SIZE, "short write")
+    must(os.preadv(fd, [memory], 0) == SIZE, "short read")
+    must(memory[:] == pattern(3), "other contents")
+
+
+def fork_cow(path, _):
+    map_file(path, 4)
+    fd = os.open(path, os.O_RDWR)
+    private = mmap.mmap(fd, SIZE, mmap.MAP_PRIVATE)
+    must(private[:] == pattern(4), "other contents before")
+    private[PAGE:2 * PAGE] = b"p" * PAGE
+    child = os.fork()
+    if not child:
+        private[0:PAGE] = b"c" * PAGE
+        os._exit(private[PAGE:2 * PAGE] != b"p" * PAGE or private[0:PAGE] != b"c" * PAGE)
+    must(os.waitpid(child, 0)[1] == 0, "the child reads something else")
+    must(private[0:PAGE] == pattern(4)[0:PAGE], "the child wrote to the parent's page")
+    with open(path, "rb") as file:
+        must(file.read() == pattern(4), "the file was written")
+
+
+def process_vm(path, _):
+    memory = map_file(path, 5)
+    ready, go = os.pipe(), os.pipe()
+    child = os.fork()
+    if not child:
+        os.write(ready[1], b"r")
+        os.read(go[0], 1)
+        os._exit(0)
+    os.read(ready[0], 1)
+    back = ctypes.create_string_buffer(SIZE)
+    here, there = IOVec(ctypes.addressof(back), SIZE), IOVec(address_of(memory), SIZE)
+    for function, wanted in ((LIBC.process_vm_readv, 5), (LIBC.process_vm_writev, 6)):
+        if wanted == 6:
+            ctypes.memmove(back, pattern(6), SIZE)
+        got = call(function, child, ctypes.byref(here), 1, ctypes.byref(there), 1, 0)
+        must(got == SIZE, "short transfer")
+        must(back.raw == pattern(wanted) and memory[:] == pattern(wanted), "other contents")
+    with open(f"/proc/{child}/mem", "rb") as file:
+        file.seek(there.base)
+        must(file.read(SIZE) == pattern(6), "other contents in /proc/PID/mem")
+    os.write(go[1], b"g")
+    os.waitpid(child, 0)
+
+
+def futex(path, _):
+    memory = map_file(path, 7)
+    memory[0:4] = b"\0" * 4
+    word = ctypes.c_void_p(address_of(memory))
+    woken = []
+
+    def wait():
+        while memory[0] == 0:
+            LIBC.syscall(FUTEX, word, FUTEX_WAIT, 0, None, None, 0)
+        woken.append(True)
+
+    waiter = threading.Thread(target=wait)
+    waiter.start()
+    child = os.fork()
+    if not child:
+        memory[0] = 1
+        os._exit(LIBC.syscall(FUTEX, word, FUTEX_WAKE, 1, None, None, 0) < 0)
+    must(os.waitpid(child, 0)[1] == 0, "the child cannot wake")
+    waiter.join(30)
+    must(woken, "nobody was woken")
+
+
+def splices(path, device):
+    memory = map_file(path, 8)
+    reader, writer = os.pipe()
+    chunk = IOVec(address_of(memory), 16 * PAGE)
+    must(call(LIBC.vmsplice, writer, ctypes.byref(chunk), 1, 0) == 16 * PAGE, "short vmsplice")
+    must(os.read(reader, 16 * PAGE) == pattern(8)[:16 * PAGE], "vmsplice: other contents")
+
+    file, disk = os.open(path, os.O_RDONLY), os.open(device, os.O_RDWR)
+    for offset in range(0, SIZE, 16 * PAGE):
+        must(os.splice(file, writer, 16 * PAGE, offset_src=offset) == 16 * PAGE, "short splice")
+        must(os.splice(reader, disk, 16 * PAGE, offset_dst=offset) == 16 * PAGE, "short splice")
+    must(os.pread(disk, SIZE, 0) == pattern(8), "splice: other contents")
+
+    near, far = socket.socketpair()
+    received = bytearray()
+
+    def receive():
+        while len(received) < SIZE:
+            received.extend(far.recv(MIB))
+
+    receiver = threading.Thread(target=receive)
+    receiver.start()
+    sent = 0
+    while sent < SIZE:
+        sent += os.sendfile(near.fileno(), file, sent, SIZE - sent)
+    receiver.join(60)
+    must(received == pattern(8), "sendfile: other contents")
+
+
+def queries(path, _):
+    memory = map_file(path, 9)
+    start = ctypes.c_void_p(address_of(memory))
+    here = (ctypes.c_ubyte * (SIZE // PAGE))()
+    call(LIBC.mincore, start, SIZE, here)
+    must(all(page & 1 for page in here), "mincore: not all is in memory")
+    call(LIBC.mlock, start, SIZE)
+    call(LIBC.munlock, start, SIZE)
+    with open("/proc/self/smaps", encoding="ascii") as file:
+        of_file = file.read().partition(path)[2]
+    must(re.search(rf"Rss: +{SIZE >> 10} kB", of_file), "smaps: not all is resident")
+    with open("/proc/self/numa_maps", encoding="ascii") as file:
+        must(path in file.read(), "numa_maps: the mapping is missing")
+    with open("/proc/self/pagemap", "rb") as file:
+        file.seek(start.value // PAGE * 8)
+        entries = struct.unpack(f"<{SIZE // PAGE}Q", file.read(SIZE // PAGE * 8))
+    must(all(entry >> 63 for entry in entries), "pagemap: not all is present")
+
+
+def sync(path, _):
+    fd = os.open(path, os.O_RDWR | os.O_CREAT)
+    os.posix_fallocate(fd, 0, SIZE)
+    memory = mmap.mmap(fd, SIZE, flags=0x80003)
+    memory[:] = pattern(10)
+    memory.flush()
+    must(os.pread(fd, SIZE, 0) == pattern(10), "other contents")
+
+
+def holes(path, _):
+    memory = map_file(path, 11)
+    fd = os.open(path, os.O_RDWR)
+    expected = bytearray(pattern(11))
+    for start, size in ((3 * PAGE, PAGE), (3 * MIB, PAGE * 5), (6 * MIB, 2 * MIB)):
+        # FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE
+        call(LIBC.fallocate, fd, 3, ctypes.c_long(start), ctypes.c_long(size))
+        expected[start:start + size] = bytes(size)
+    must(memory[:] == expected, "other contents after holes were punched")
+    memory[3 * PAGE:4 * PAGE] = expected[3 * PAGE:4 * PAGE] = b"h" * PAGE
+    must(memory[:] == expected, "other contents after a hole was filled")
+    os.ftruncate(fd, 5 * MIB)
+    must(memory[:5 * MIB] == expected[:5 * MIB], "other contents after the end was cut off")
+
+
+ACTIONS = {
+    "direct-write": direct_write, "direct-read": direct_read, "fork": fork_cow,
+    "process-vm": process_vm, "futex": futex, "splice": splices, "query": queries,
+    "sync": sync, "holes": holes,
+}
+
+
+def main():
+    if len(sys.argv) < 3 or not ACTIONS.keys() >= set(sys.argv[3:]):
+        sys.exit(f"{__doc__.strip()}\n\nactions: {' '.join(ACTIONS)}")
+    failed = 0
+    for name in sys.argv[3:] or ACTIONS:
+        try:
+            ACTIONS[name](sys.argv[1], sys.argv[2])
+        except (AssertionError, OSError) as error:
+            print(f"{name}: {error}")
+            failed = 1
+        os.unlink(sys.argv[1])
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,63 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# 64 GiB of persistent memory and 1 GiB of RAM: a file system with -o dax is made
+# there and used with all that struct pages are for. They exist where files are
+# mapped, and nowhere else.
+#
+# kernels: dynamic
+# also: debug
+# mem: 1G
+# pmem: 64G
+# append: dynamic_memmap=on brd.rd_nr=1 brd.rd_size=65536
+# timeout: 600
+
+# shellcheck disable=SC2016,SC2034 # evaluated again and again
+. "$DYNMEMMAP/tests/guest/lib.sh"
+
+dax=$DYNMEMMAP/tests/guest/dax.py
+full=$(dm full_memmap_bytes)
+empty=$(memmap_kib)
+
+expect_success "64 GiB become a namespace with its struct pages in RAM" \
+	ndctl create-namespace --force --mode=fsdax --map=mem --reconfig=namespace0.0
+expect "it has areas" $(($(dm full_memmap_bytes) - full)) -ge $((1000 << 20))
+mkdir -p /mnt/dax
+for fs in ext4 xfs; do
+	if [[ $fs == ext4 ]]; then
+		expect_success "$fs: it is made" mkfs.ext4 -q -F -b 4096 /dev/pmem0
+	else
+		expect_success "$fs: it is made" mkfs.xfs -q -f /dev/pmem0
+	fi
+	expect_success "$fs: it is mounted" mount -o dax /dev/pmem0 /mnt/dax
+	eventually 20 eval '(($(memmap_kib) <= empty + (6 << 10)))'
+	note "memmap: $empty KiB before, $(memmap_kib) KiB with 64 GiB of pmem"
+	expect "$fs: mounted, it costs at most 6 MiB" "$(memmap_kib)" -le $((empty + (6 << 10)))
+
+	for action in direct-write direct-read fork process-vm futex splice query sync holes; do
+		expect_success "$fs: $action" "$dax" /mnt/dax/file /dev/ram0 "$action"
+	done
+
+	expect_success "$fs: a file is written through mmap, and verified" fio --name=mmap \
+		--filename=/mnt/dax/file --ioengine=mmap --rw=randwrite --bs=4k --size=64M \
+		--verify=crc32c --do_verify=1 --verify_fatal=1 --output=/tmp/fio
+	expect_success "$fs: it is the buffer of direct I/O, which is verified" fio --name=buffer \
+		--filename=/dev/ram0 --direct=1 --ioengine=psync --rw=randwrite --bs=64k \
+		--size=32M --iomem=mmapshared:/mnt/dax/buffer --verify=crc32c --do_verify=1 \
+		--verify_fatal=1 --output=/tmp/fio
+	split=$(dm areas_split)
+	rm -f /mnt/dax/{file,buffer}
+	expect_success "$fs: the struct pages of 64 MiB go with the files" \
+		eventually 30 eval '(($(dm areas_split) <= split - 30))'
+	expect_success "$fs: it is unmounted" umount /mnt/dax
+done
+
+expect_success "the namespace goes" ndctl destroy-namespace --force namespace0.0
+expect "its areas are gone" "$(dm full_memmap_bytes)" -eq "$full"
+eventually 30 eval '(($(memmap_kib) <= empty + (4 << 10)))'
+note "memmap: $(memmap_kib) KiB without it"
+expect "what is left are the area pages of 64 GiB, 2 MiB, and 2 MiB around" \
+	"$(memmap_kib)" -le $((empty + (4 << 10)))
+expect_consistent
+
+finish
