@@ -24,7 +24,9 @@ bool __dynmemmap_device_init(unsigned long pfn, struct dev_pagemap *pgmap)
 	struct dynmemmap_area *area = dynmemmap_area_of(pfn);
 	unsigned int i;
 
-	if (!area || !(pgmap->flags & PGMAP_ON_DEMAND))
+	/* The areas of an early section are those of the RAM next to the device. */
+	if (!area || early_section(__pfn_to_section(pfn)) ||
+	    !(pgmap->flags & PGMAP_ON_DEMAND))
 		return false;
 	for (i = 0; i < DYNMEMMAP_SECTION_NR_AREAS; i++, area++) {
 		area->pgmap = pgmap;

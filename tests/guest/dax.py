@@ -5,13 +5,15 @@
 usage: dax.py FILE DEVICE ACTION...
 
 FILE is on a file system mounted with -o dax, DEVICE a block device that is
-overwritten. Says which ACTION failed and how; none means all of them.
+overwritten. Says which ACTION failed and how.
 """
 
 import ctypes
+import fcntl
 import mmap
 import os
 import re
+import signal
 import socket
 import struct
 import sys
@@ -23,6 +25,8 @@ PAGE = mmap.PAGESIZE
 LIBC = ctypes.CDLL(None, use_errno=True)
 FUTEX = 202
 FUTEX_WAIT, FUTEX_WAKE = 0, 1
+FICLONE = 0x40049409
+MADV_HWPOISON = 100
 
 
 def must(value, what):
@@ -213,18 +217,48 @@ def holes(path, _):
     must(memory[:5 * MIB] == expected[:5 * MIB], "other contents after the end was cut off")
 
 
+def reflink(path, _):
+    memory = map_file(path, 12)
+    one, other = os.open(path, os.O_RDWR), os.open(path + ".other", os.O_RDWR | os.O_CREAT)
+    fcntl.ioctl(other, FICLONE, one)
+    copy = mmap.mmap(other, SIZE)
+    must(copy[:] == pattern(12), "other contents of the copy")
+    memory[5 * PAGE:6 * PAGE] = b"m" * PAGE
+    copy[9 * PAGE:10 * PAGE] = b"c" * PAGE
+    for which, written, filler in ((memory, 5, b"m"), (copy, 9, b"c")):
+        expected = bytearray(pattern(12))
+        expected[written * PAGE:(written + 1) * PAGE] = filler * PAGE
+        must(which[:] == expected, "other contents after a write")
+    os.unlink(path + ".other")
+
+
+def poison(path, _):
+    memory = map_file(path, 13)
+    bad = ctypes.c_void_p(address_of(memory, 7 * PAGE))
+    child = os.fork()
+    if not child:
+        call(LIBC.madvise, bad, PAGE, MADV_HWPOISON)
+        os._exit(memory[7 * PAGE])
+    status = os.waitpid(child, 0)[1]
+    must(os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGBUS,
+         f"no SIGBUS, but wait status {status:#x}")
+    must(memory[:7 * PAGE] == pattern(13)[:7 * PAGE], "other contents before the bad page")
+
+
 ACTIONS = {
     "direct-write": direct_write, "direct-read": direct_read, "fork": fork_cow,
     "process-vm": process_vm, "futex": futex, "splice": splices, "query": queries,
     "sync": sync, "holes": holes,
+    # Not for every file system or machine.
+    "reflink": reflink, "poison": poison,
 }
 
 
 def main():
-    if len(sys.argv) < 3 or not ACTIONS.keys() >= set(sys.argv[3:]):
+    if len(sys.argv) < 4 or not ACTIONS.keys() >= set(sys.argv[3:]):
         sys.exit(f"{__doc__.strip()}\n\nactions: {' '.join(ACTIONS)}")
     failed = 0
-    for name in sys.argv[3:] or ACTIONS:
+    for name in sys.argv[3:]:
         try:
             ACTIONS[name](sys.argv[1], sys.argv[2])
         except (AssertionError, OSError) as error:

@@ -1,0 +1,35 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# 900 GiB of persistent memory and 512 MiB of RAM: a file system with -o dax is made,
+# mounted and written through mmap.
+#
+# kernels: dynamic
+# mem: 512M
+# pmem: 900G
+# append: dynamic_memmap=on
+# timeout: 600
+
+# shellcheck disable=SC2016 # evaluated again and again
+. "$DYNMEMMAP/tests/guest/lib.sh"
+
+empty=$(memmap_kib)
+expect_success "900 GiB become a namespace with its struct pages in RAM" \
+	ndctl create-namespace --force --mode=fsdax --map=mem --reconfig=namespace0.0
+expect_success "a file system is made" mkfs.xfs -q -f /dev/pmem0
+mkdir -p /mnt/dax
+expect_success "it is mounted" mount -o dax /dev/pmem0 /mnt/dax
+eventually 20 eval '(($(memmap_kib) <= 48 << 10))'
+note "memmap: $empty KiB before, $(memmap_kib) KiB with 900 GiB of pmem"
+expect "mounted, it costs at most 48 MiB" "$(memmap_kib)" -le $((48 << 10))
+expect_success "512 MiB are written through mmap, and verified" fio --name=mmap \
+	--filename=/mnt/dax/file --ioengine=mmap --rw=randwrite --bs=64k --size=512M \
+	--verify=crc32c --do_verify=1 --verify_fatal=1 --output=/tmp/fio
+expect "their struct pages cost at most 32 KiB for 2 MiB" \
+	"$(memmap_kib)" -le $(((48 << 10) + 260 * 33))
+rm /mnt/dax/file
+expect_success "they go with the file" eventually 30 eval '(($(memmap_kib) <= 48 << 10))'
+expect_success "it is unmounted" umount /mnt/dax
+expect_consistent
+
+finish

@@ -1,0 +1,59 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Persistent memory on the kernel command line, in two ranges, of which one ends
+# inside a section of RAM. Pages of it go bad: one of a mapped file, one that nobody
+# maps. Files share their blocks.
+#
+# kernels: dynamic
+# also: stock debug
+# mem: 4G
+# append: dynamic_memmap=on memmap=512M!1G memmap=592M!5G
+# timeout: 300
+
+. "$DYNMEMMAP/tests/guest/lib.sh"
+
+dax=$DYNMEMMAP/tests/guest/dax.py
+poison=/sys/devices/system/memory/hard_offline_page
+idle=
+
+idle_back()
+{
+	! dm_on || (($(dm areas_idle) >= idle))
+}
+
+for number in 0 1; do
+	expect_success "range $number becomes a namespace with its struct pages in RAM" \
+		ndctl create-namespace --force --mode=fsdax --map=mem \
+		"--reconfig=namespace$number.0"
+done
+mkdir -p /mnt/dax /mnt/other
+expect_success "ext4 is made on one" mkfs.ext4 -q -F -b 4096 /dev/pmem0
+expect_success "it is mounted" mount -o dax /dev/pmem0 /mnt/dax
+expect_success "xfs is made on the other" mkfs.xfs -q -f -m reflink=1 /dev/pmem1
+expect_success "it is mounted" mount -o dax=always /dev/pmem1 /mnt/other
+! dm_on || idle=$(($(dm areas_idle) - 20))
+
+for mnt in /mnt/dax /mnt/other; do
+	expect_success "$mnt: mapped files are used" "$dax" $mnt/file /dev/null fork sync query
+done
+
+# Shared blocks, and what becomes of them when one of the files is written.
+expect_success "files with shared blocks are mapped and written" \
+	"$dax" /mnt/other/file /dev/null reflink
+
+# Of nobody: nothing can be done about it, and nothing breaks.
+resource=$(cat /sys/bus/nd/devices/namespace0.0/resource)
+answer=$( (echo $((resource + (300 << 20))) >$poison) 2>&1)
+expect "a page that nobody maps goes bad" "${answer##*: }" = "Device or resource busy"
+expect_success "a mapped page goes bad, and who reads it is told" \
+	"$dax" /mnt/dax/file /dev/null poison
+expect_success "all but that is idle again" eventually 30 idle_back
+expect_success "one is unmounted" umount /mnt/dax
+expect_success "the other is unmounted" umount /mnt/other
+for number in 0 1; do
+	expect_success "namespace $number goes" ndctl destroy-namespace --force namespace$number.0
+done
+expect_consistent
+
+finish
