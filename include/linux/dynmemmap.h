@@ -310,7 +310,7 @@ static inline void dynmemmap_offline_end(unsigned long start_pfn, unsigned long 
 }
 
 bool __dynmemmap_device_init(unsigned long pfn, struct dev_pagemap *pgmap);
-bool __dynmemmap_device_get(unsigned long pfn, gfp_t gfp);
+bool __dynmemmap_device_get(unsigned long pfn, unsigned long nr_pages, gfp_t gfp);
 void __dynmemmap_device_hold(unsigned long pfn);
 void __dynmemmap_device_put(unsigned long pfn);
 struct zone *__dynmemmap_device_zone(unsigned long pfn);
@@ -331,17 +331,19 @@ static inline bool dynmemmap_device_init(unsigned long pfn, struct dev_pagemap *
 }
 
 /**
- * dynmemmap_device_get() - have struct pages around a page frame of device memory
- * @pfn: any page frame
+ * dynmemmap_device_get() - have struct pages for page frames of device memory
+ * @pfn: the first page frame
+ * @nr_pages: how many; all in one area
  * @gfp: how hard to try
  *
  * Context: as @gfp says. What is not device memory without struct pages has them.
  * Return: @pfn, whose area keeps them until dynmemmap_device_put(); 0 if there is no
  * memory for them.
  */
-static inline unsigned long dynmemmap_device_get(unsigned long pfn, gfp_t gfp)
+static inline unsigned long dynmemmap_device_get(unsigned long pfn, unsigned long nr_pages,
+						 gfp_t gfp)
 {
-	return !dynmemmap_enabled() || __dynmemmap_device_get(pfn, gfp) ? pfn : 0;
+	return !dynmemmap_enabled() || __dynmemmap_device_get(pfn, nr_pages, gfp) ? pfn : 0;
 }
 
 /**
@@ -469,7 +471,8 @@ static inline bool dynmemmap_device_init(unsigned long pfn, struct dev_pagemap *
 	return false;
 }
 
-static inline unsigned long dynmemmap_device_get(unsigned long pfn, gfp_t gfp)
+static inline unsigned long dynmemmap_device_get(unsigned long pfn, unsigned long nr_pages,
+						 gfp_t gfp)
 {
 	return pfn;
 }
@@ -510,11 +513,12 @@ static inline struct zone *dynmemmap_online_zone(unsigned long pfn)
 }
 
 /*
- * CLASS(dynmemmap_device, name)(pfn, gfp): name is 0, or the page frame has a struct
- * page until the end of the block.
+ * CLASS(dynmemmap_device, name)(pfn, nr_pages, gfp): name is 0, or the page frames have
+ * struct pages until the end of the block.
  */
 DEFINE_CLASS(dynmemmap_device, unsigned long, dynmemmap_device_put(_T),
-	     dynmemmap_device_get(pfn, gfp), unsigned long pfn, gfp_t gfp)
+	     dynmemmap_device_get(pfn, nr_pages, gfp),
+	     unsigned long pfn, unsigned long nr_pages, gfp_t gfp)
 
 /*
  * CLASS(dynmemmap_range, name)(start_pfn, end_pfn): the range has struct pages

@@ -48,6 +48,7 @@ void dynmemmap_area_init(struct dynmemmap_area *area, u32 area_nr, int nid)
 	area->flags = 0;
 	area->warm = false;
 	area->nr_mapped = 0;
+	area->mapped = 0;
 	area->next_warm_nr = 0;
 }
 

@@ -305,15 +305,15 @@ unsigned long __dynmemmap_pool_blocks(struct zone *zone, unsigned int order)
 	return READ_ONCE(dynmemmap_zone_pool(zone)->nr_areas);
 }
 
-/* Nobody's to use, so that its struct pages are not to be looked at. */
-static bool area_is_free(const struct dynmemmap_area *area)
+/* Are the struct pages around a page frame not to be looked at? */
+static bool area_is_free(const struct dynmemmap_area *area, unsigned long pfn)
 {
 	switch (READ_ONCE(area->owner)) {
 	case DYNMEMMAP_POOL:
 	case DYNMEMMAP_MOVING:
 		return true;
 	case DYNMEMMAP_DEVICE:
-		return READ_ONCE(area->state) == DYNMEMMAP_IDLE;
+		return !(READ_ONCE(area->mapped) & dynmemmap_vmemmap_pages(pfn, 1));
 	default:
 		return false;
 	}
@@ -323,7 +323,7 @@ struct zone *__dynmemmap_pool_zone(unsigned long pfn)
 {
 	struct dynmemmap_area *area = dynmemmap_area_of(pfn);
 
-	return area && area_is_free(area) ? READ_ONCE(area->zone) : NULL;
+	return area && area_is_free(area, pfn) ? READ_ONCE(area->zone) : NULL;
 }
 EXPORT_SYMBOL_GPL(__dynmemmap_pool_zone);
 
@@ -339,6 +339,6 @@ bool __dynmemmap_pfn_in_pool(unsigned long pfn)
 {
 	struct dynmemmap_area *area = dynmemmap_area_of(pfn);
 
-	return area && area_is_free(area);
+	return area && area_is_free(area, pfn);
 }
 EXPORT_SYMBOL_GPL(__dynmemmap_pfn_in_pool);

@@ -106,6 +106,22 @@ static inline struct dynmemmap_area *dynmemmap_area_of(unsigned long pfn)
 }
 
 /**
+ * dynmemmap_vmemmap_pages() - which vmemmap pages of an area hold struct pages
+ * @pfn:	first page frame
+ * @nr_pages:	how many page frames; all in one area
+ *
+ * Context: any.
+ * Return: a bit each.
+ */
+static inline u8 dynmemmap_vmemmap_pages(unsigned long pfn, unsigned long nr_pages)
+{
+	const unsigned long nr_each = DYNMEMMAP_AREA_NR_PAGES / DYNMEMMAP_AREA_NR_FRAMES;
+	unsigned long first = pfn % DYNMEMMAP_AREA_NR_PAGES;
+
+	return GENMASK((first + nr_pages - 1) / nr_each, first / nr_each);
+}
+
+/**
  * dynmemmap_area_exists() - is the section of an area still there?
  * @area:	the area
  *
@@ -133,14 +149,15 @@ bool dynmemmap_vmemmap_tables(unsigned long section_nr, int nid, void *(*alloc_t
 /* populate.c */
 bool dynmemmap_populate_with(struct dynmemmap_area *area, struct page **frames);
 bool dynmemmap_populate(struct dynmemmap_area *area, const char *reason);
+bool dynmemmap_populate_some(struct dynmemmap_area *area, u8 wanted, const char *reason);
 void dynmemmap_unpopulate(struct list_head *areas);
 bool dynmemmap_self_host(struct dynmemmap_area *area);
 void dynmemmap_set_state(struct dynmemmap_area *area, enum dynmemmap_state state);
 void dynmemmap_set_owner(struct dynmemmap_area *area, enum dynmemmap_owner owner);
 
 /* supply.c */
-bool dynmemmap_frames_try_take(struct dynmemmap_node *node, struct page **frames);
-bool dynmemmap_frames_take(struct dynmemmap_node *node, struct page **frames);
+bool dynmemmap_frames_try_take(struct dynmemmap_node *node, struct page **frames, u8 wanted);
+bool dynmemmap_frames_take(struct dynmemmap_node *node, struct page **frames, u8 wanted);
 void dynmemmap_frames_put(struct dynmemmap_node *node, struct page **frames,
 			  unsigned int nr_frames);
 bool dynmemmap_stock_is_low(struct dynmemmap_node *node);

@@ -43,35 +43,41 @@ struct zone *__dynmemmap_device_zone(unsigned long pfn)
 	return area ? &NODE_DATA(area->nid)->node_zones[ZONE_DEVICE] : NULL;
 }
 
-/* The first user: as long as there is none, the worker may take the struct pages. */
-static bool area_use_first(struct dynmemmap_area *area)
+/* As long as there is no user, the worker may take the struct pages. */
+static void area_use(struct dynmemmap_area *area)
 {
+	if (atomic_long_inc_not_zero(&area->nr_users))
+		return;
 	guard(raw_spinlock_irqsave)(&dynmemmap_area_node(area)->lock);
-	if (area->state != DYNMEMMAP_SPLIT)
-		return false;
 	atomic_long_inc(&area->nr_users);
-	return true;
 }
 
-static bool area_populate(struct dynmemmap_area *area, gfp_t gfp)
+static void area_unuse(struct dynmemmap_area *area)
 {
-	return READ_ONCE(area->state) == DYNMEMMAP_SPLIT ||
-	       (dynmemmap_stock_provide(dynmemmap_area_node(area), 1, gfp) &&
-		dynmemmap_populate(area, "device"));
+	if (!atomic_long_dec_and_test(&area->nr_users))
+		return;
+	dynmemmap_repairs_add(area);
+	dynmemmap_worker_kick(dynmemmap_area_node(area));
 }
 
-bool __dynmemmap_device_get(unsigned long pfn, gfp_t gfp)
+static bool area_populate(struct dynmemmap_area *area, u8 wanted, gfp_t gfp)
+{
+	return !(wanted & ~READ_ONCE(area->mapped)) ||
+	       (dynmemmap_stock_provide(dynmemmap_area_node(area), 1, gfp) &&
+		dynmemmap_populate_some(area, wanted, "device"));
+}
+
+bool __dynmemmap_device_get(unsigned long pfn, unsigned long nr_pages, gfp_t gfp)
 {
 	struct dynmemmap_area *area = device_area_of(pfn);
 
-	if (!area || atomic_long_inc_not_zero(&area->nr_users))
+	if (!area)
 		return true;
-	/* The worker may have taken back what somebody else has populated. */
-	do {
-		if (!area_populate(area, gfp & GFP_RECLAIM_MASK))
-			return false;
-	} while (!area_use_first(area));
-	return true;
+	area_use(area);
+	if (area_populate(area, dynmemmap_vmemmap_pages(pfn, nr_pages), gfp & GFP_RECLAIM_MASK))
+		return true;
+	area_unuse(area);
+	return false;
 }
 
 void __dynmemmap_device_hold(unsigned long pfn)
@@ -86,10 +92,8 @@ void __dynmemmap_device_put(unsigned long pfn)
 {
 	struct dynmemmap_area *area = device_area_of(pfn);
 
-	if (!area || !atomic_long_dec_and_test(&area->nr_users))
-		return;
-	dynmemmap_repairs_add(area);
-	dynmemmap_worker_kick(dynmemmap_area_node(area));
+	if (area)
+		area_unuse(area);
 }
 
 /**
@@ -102,19 +106,24 @@ void __dynmemmap_device_put(unsigned long pfn)
  */
 void dynmemmap_device_show(struct dynmemmap_area *area)
 {
-	if (area_populate(area, GFP_KERNEL))
+	if (area_populate(area, DYNMEMMAP_ALL_VMEMMAP_PAGES, GFP_KERNEL))
 		dynmemmap_repairs_add(area);
 }
 
 /* A page that somebody has pinned, or that must be remembered to be bad. */
 static bool area_has_busy_page(struct dynmemmap_area *area)
 {
-	struct page *page = pfn_to_page(dynmemmap_area_pfn(area));
-	unsigned long i;
+	unsigned long pfn = dynmemmap_area_pfn(area);
+	unsigned long end_pfn = pfn + DYNMEMMAP_AREA_NR_PAGES;
 
-	for (i = 0; i < DYNMEMMAP_AREA_NR_PAGES; i++)
-		if (page_ref_count(page + i) || PageHWPoison(page + i))
+	for (; pfn < end_pfn; pfn++) {
+		struct page *page = pfn_to_page(pfn);
+
+		if (!(area->mapped & dynmemmap_vmemmap_pages(pfn, 1)))
+			continue;
+		if (page_ref_count(page) || PageHWPoison(page))
 			return true;
+	}
 	return false;
 }
 

@@ -40,6 +40,8 @@
  */
 #define DYNMEMMAP_POPULATE_NR_FRAMES	9
 #define DYNMEMMAP_TABLE_FRAME		8
+/* A bit for each vmemmap page of an area. */
+#define DYNMEMMAP_ALL_VMEMMAP_PAGES	0xff
 /* Free frames that a node keeps, for lending in atomic context and for repairs. */
 #define DYNMEMMAP_RESERVE_MIN_FRAMES	(8 * DYNMEMMAP_AREA_NR_FRAMES)
 #define DYNMEMMAP_RESERVE_MAX_FRAMES	(128 * DYNMEMMAP_AREA_NR_FRAMES)
@@ -50,7 +52,8 @@
  * @DYNMEMMAP_IDLE:	nothing. Nobody may touch the struct pages.
  * @DYNMEMMAP_HUGE:	the first is private, the others are a shared read-only
  *			tail. One compound page covers the area.
- * @DYNMEMMAP_SPLIT:	private frames, writable and initialised.
+ * @DYNMEMMAP_SPLIT:	private frames, writable and initialised. Of device memory
+ *			perhaps only some, see dynmemmap_area.mapped.
  *
  * Written by dynmemmap_area_set_state() under dynmemmap_node.lock.
  */
@@ -144,6 +147,8 @@ struct dev_pagemap;
  * @warm:	is it in the list of dynmemmap_node.warm_nr? dynmemmap_node.lock
  * @nr_mapped:	in the first area of a section: areas of it that have something
  *		mapped, and share one page table; dynmemmap_node.lock
+ * @mapped:	a bit for each vmemmap page that is mapped; dynmemmap_node.lock, read
+ *		without for a snapshot
  * @next_warm_nr: link of that list: 0, or the number of the next area plus one;
  *		dynmemmap_node.lock
  */
@@ -164,6 +169,7 @@ struct dynmemmap_area {
 	u8 flags;
 	bool warm;
 	u8 nr_mapped;
+	u8 mapped;
 	u32 next_warm_nr;
 } __aligned(64);
 

@@ -41,30 +41,31 @@ void dynmemmap_set_owner(struct dynmemmap_area *area, enum dynmemmap_owner owner
 /**
  * dynmemmap_populate_with() - give an area its struct pages, in given frames
  * @area:	an area in the pool, MOVING, or of a device
- * @frames:	DYNMEMMAP_POPULATE_NR_FRAMES frames of the stock; that for a page
- *		table goes back there if it is not needed
+ * @frames:	DYNMEMMAP_POPULATE_NR_FRAMES frames of the stock, or NULL; those that
+ *		are not needed go back there
  *
  * Context: any but NMI.
- * Return: true if @frames are in use now; false if the caller still has them,
- * because a stray read was repaired meanwhile, or the section is gone.
+ * Return: true if something was mapped; false if a stray read was repaired meanwhile,
+ * or the section is gone.
  */
 bool dynmemmap_populate_with(struct dynmemmap_area *area, struct page **frames)
 {
 	struct dynmemmap_node *node = dynmemmap_area_node(area);
-	bool idle;
+	u8 mapped = 0;
 
 	dynmemmap_vmemmap_fill(area, frames);
 	scoped_guard(raw_spinlock_irqsave, &node->lock) {
 		/* Its section may have gone, with the page tables. */
-		idle = area->state == DYNMEMMAP_IDLE && dynmemmap_area_exists(area);
-		if (idle) {
-			dynmemmap_vmemmap_map(area, frames);
+		if (!dynmemmap_area_exists(area))
+			break;
+		mapped = area->mapped;
+		dynmemmap_vmemmap_map(area, frames);
+		mapped ^= area->mapped;
+		if (area->state == DYNMEMMAP_IDLE)
 			dynmemmap_set_state(area, DYNMEMMAP_SPLIT);
-			if (frames[DYNMEMMAP_TABLE_FRAME])
-				dynmemmap_stock_put(&node->stock, frames[DYNMEMMAP_TABLE_FRAME]);
-		}
 	}
-	return idle;
+	dynmemmap_frames_put(node, frames, DYNMEMMAP_POPULATE_NR_FRAMES);
+	return mapped;
 }
 
 /**
@@ -78,18 +79,31 @@ bool dynmemmap_populate_with(struct dynmemmap_area *area, struct page **frames)
  */
 bool dynmemmap_populate(struct dynmemmap_area *area, const char *reason)
 {
+	return dynmemmap_populate_some(area, DYNMEMMAP_ALL_VMEMMAP_PAGES, reason);
+}
+
+/**
+ * dynmemmap_populate_some() - give an area some of its struct pages
+ * @area:	an area of a device
+ * @wanted:	the vmemmap pages to populate, a bit each; others stay as they are
+ * @reason:	for the trace
+ *
+ * Context: as dynmemmap_populate().
+ * Return: true if the area is SPLIT and has them, false if stock and pools are empty.
+ */
+bool dynmemmap_populate_some(struct dynmemmap_area *area, u8 wanted, const char *reason)
+{
 	struct dynmemmap_node *node = dynmemmap_area_node(area);
 	struct page *frames[DYNMEMMAP_POPULATE_NR_FRAMES];
 	u64 start = local_clock();
 
-	if (READ_ONCE(area->state) == DYNMEMMAP_SPLIT)
+	wanted &= ~READ_ONCE(area->mapped);
+	if (!wanted)
 		return true;
-	if (!dynmemmap_frames_take(node, frames))
+	if (!dynmemmap_frames_take(node, frames, wanted))
 		return false;
-	if (!dynmemmap_populate_with(area, frames)) {
-		dynmemmap_frames_put(node, frames, DYNMEMMAP_POPULATE_NR_FRAMES);
+	if (!dynmemmap_populate_with(area, frames))
 		return true;
-	}
 
 	count_vm_event(DYNMEMMAP_POPULATE);
 	trace_dynmemmap_populate(area->area_nr, area->nid, reason, local_clock() - start);

@@ -146,9 +146,8 @@ bool dynmemmap_repair(unsigned long address, bool write, bool present, unsigned 
 		count_vm_event(DYNMEMMAP_REPAIR_WRITES);
 		return false;
 	}
-	if (dynmemmap_frames_try_take(node, frames)) {
-		if (!dynmemmap_populate_with(area, frames))
-			dynmemmap_frames_put(node, frames, DYNMEMMAP_POPULATE_NR_FRAMES);
+	if (dynmemmap_frames_try_take(node, frames, DYNMEMMAP_ALL_VMEMMAP_PAGES)) {
+		dynmemmap_populate_with(area, frames);
 	} else if (!READ_ONCE(area->zone) || !dynmemmap_self_host(area)) {
 		/* Offline memory may not be there, to be written to. */
 		if (!dynmemmap_vmemmap_is_mapped(address))

@@ -28,7 +28,7 @@ static void stock_add(struct dynmemmap_node *node, struct dynmemmap_donor *donor
 /**
  * dynmemmap_frames_put() - return frames to the stock
  * @node:	the node whose stock they came from
- * @frames:	the frames
+ * @frames:	the frames; NULL for none
  * @nr_frames:	how many
  *
  * Context: any but NMI.
@@ -40,21 +40,38 @@ void dynmemmap_frames_put(struct dynmemmap_node *node, struct page **frames,
 
 	guard(raw_spinlock_irqsave)(&node->lock);
 	for (i = 0; i < nr_frames; i++)
-		dynmemmap_stock_put(&node->stock, frames[i]);
+		if (frames[i])
+			dynmemmap_stock_put(&node->stock, frames[i]);
+}
+
+/* Put frames in their places: one for each wanted vmemmap page, and the last one. */
+static void frames_spread(struct page **frames, u8 wanted)
+{
+	unsigned int from = hweight8(wanted), i;
+
+	frames[DYNMEMMAP_TABLE_FRAME] = frames[from];
+	for (i = DYNMEMMAP_AREA_NR_FRAMES; i--;)
+		frames[i] = wanted & BIT(i) ? frames[--from] : NULL;
 }
 
 /**
  * dynmemmap_frames_try_take() - take frames out of the stock, if it has them
  * @node:	the node of the area to populate
  * @frames:	where to put DYNMEMMAP_POPULATE_NR_FRAMES struct pages
+ * @wanted:	the vmemmap pages to populate, a bit each; frames of others are NULL
  *
  * Context: any but NMI; dynmemmap_node.lock not held.
  * Return: true with all of them, false with none.
  */
-bool dynmemmap_frames_try_take(struct dynmemmap_node *node, struct page **frames)
+bool dynmemmap_frames_try_take(struct dynmemmap_node *node, struct page **frames, u8 wanted)
 {
-	guard(raw_spinlock_irqsave)(&node->lock);
-	return dynmemmap_stock_take(&node->stock, DYNMEMMAP_POPULATE_NR_FRAMES, frames);
+	bool taken;
+
+	scoped_guard(raw_spinlock_irqsave, &node->lock)
+		taken = dynmemmap_stock_take(&node->stock, hweight8(wanted) + 1, frames);
+	if (taken)
+		frames_spread(frames, wanted);
+	return taken;
 }
 
 /* Frames of an area in which it hosts what describes it. */
@@ -101,12 +118,15 @@ static bool area_cut(struct dynmemmap_node *node, struct zone *zone)
 	struct page *first;
 	unsigned int i;
 
-	if (!dynmemmap_frames_try_take(node, frames))
+	if (!dynmemmap_frames_try_take(node, frames, DYNMEMMAP_ALL_VMEMMAP_PAGES))
 		return false;
 	area = dynmemmap_pool_take(zone);
-	if (!area || !dynmemmap_populate_with(area, frames))
+	if (!area) {
 		dynmemmap_frames_put(node, frames, DYNMEMMAP_POPULATE_NR_FRAMES);
-	if (!area || !dynmemmap_area_allocate(area))
+		return false;
+	}
+	dynmemmap_populate_with(area, frames);
+	if (!dynmemmap_area_allocate(area))
 		return false;
 
 	first = pfn_to_page(dynmemmap_area_pfn(area));
@@ -160,16 +180,17 @@ bool dynmemmap_stock_is_low(struct dynmemmap_node *node)
  * dynmemmap_frames_take() - take the frames that populating one area needs
  * @node:	the node of the area
  * @frames:	where to put DYNMEMMAP_POPULATE_NR_FRAMES struct pages
+ * @wanted:	the vmemmap pages to populate, a bit each; frames of others are NULL
  *
  * Context: any but NMI; neither zone->lock nor dynmemmap_node.lock held. A page
  * fault cannot know that and uses dynmemmap_frames_try_take().
  * Return: true with all of them; false if stock and pools of the node are
  * empty.
  */
-bool dynmemmap_frames_take(struct dynmemmap_node *node, struct page **frames)
+bool dynmemmap_frames_take(struct dynmemmap_node *node, struct page **frames, u8 wanted)
 {
 	/* Others may use up what was donated before we get at it; go on then. */
-	while (!dynmemmap_frames_try_take(node, frames)) {
+	while (!dynmemmap_frames_try_take(node, frames, wanted)) {
 		if (!node_donate(node))
 			return false;
 	}

@@ -45,7 +45,8 @@ static unsigned int area_zid(const struct dynmemmap_area *area)
 /**
  * dynmemmap_vmemmap_fill() - write the struct pages of an area into frames
  * @area:	the area
- * @frames:	eight frames that nobody else uses
+ * @frames:	frames that nobody else uses; NULL for the vmemmap pages that are not
+ *		wanted
  *
  * The struct pages are those of free pages inside a larger block: not
  * referenced, not mapped, of no type. Those of device memory know their pgmap.
@@ -55,8 +56,12 @@ static unsigned int area_zid(const struct dynmemmap_area *area)
 void dynmemmap_vmemmap_fill(const struct dynmemmap_area *area, struct page **frames)
 {
 	unsigned long pfn = dynmemmap_area_pfn(area);
-	struct page *first = page_address(frames[0]);
-	unsigned int i;
+	struct page *first;
+	unsigned int filled = 0, i;
+
+	while (!frames[filled])
+		filled++;
+	first = page_address(frames[filled]);
 
 	__init_single_page(first, pfn, area_zid(area), area->nid);
 	set_page_count(first, 0);
@@ -69,8 +74,9 @@ void dynmemmap_vmemmap_fill(const struct dynmemmap_area *area, struct page **fra
 
 	for (i = 1; i < PAGE_SIZE / sizeof(struct page); i++)
 		first[i] = *first;
-	for (i = 1; i < DYNMEMMAP_AREA_NR_FRAMES; i++)
-		copy_page(page_address(frames[i]), first);
+	for (i = filled + 1; i < DYNMEMMAP_AREA_NR_FRAMES; i++)
+		if (frames[i])
+			copy_page(page_address(frames[i]), first);
 }
 
 /**
@@ -106,18 +112,21 @@ static struct page *area_clear_table(const struct dynmemmap_area *area)
 
 /**
  * dynmemmap_vmemmap_map() - put frames behind the vmemmap pages of an area
- * @area:	an area with nothing mapped
- * @frames:	eight frames, and one at DYNMEMMAP_TABLE_FRAME, which is set to NULL
- *		if it is needed; may be NULL if dynmemmap_vmemmap_needs_table() says
- *		that it is not
+ * @area:	an area
+ * @frames:	a frame for each vmemmap page that is wanted, and one at
+ *		DYNMEMMAP_TABLE_FRAME, which is NULL only if
+ *		dynmemmap_vmemmap_needs_table() says that none is needed; those that
+ *		are in use now are set to NULL
  *
- * Makes not-present entries present, which no TLB has cached: no flush.
+ * Makes not-present entries present, which no TLB has cached: no flush. What is
+ * mapped already stays as it is.
  *
  * Context: any; dynmemmap_node.lock of the node of @area held.
  */
 void dynmemmap_vmemmap_map(struct dynmemmap_area *area, struct page **frames)
 {
 	unsigned long addr = area_vmemmap(area);
+	u8 mapped = area->mapped;
 	unsigned int i;
 	pte_t *pte;
 
@@ -125,23 +134,30 @@ void dynmemmap_vmemmap_map(struct dynmemmap_area *area, struct page **frames)
 		area_set_table(area, frames[DYNMEMMAP_TABLE_FRAME]);
 		frames[DYNMEMMAP_TABLE_FRAME] = NULL;
 	}
-	(*area_nr_mapped(area))++;
+	if (!mapped)
+		(*area_nr_mapped(area))++;
 	/*
 	 * The struct pages must be visible before the entries that lead to
 	 * them; pairs with the address dependency through the page table walk.
 	 */
 	smp_wmb();
 	pte = area_pte(area);
-	for (i = 0; i < DYNMEMMAP_AREA_NR_FRAMES; i++, addr += PAGE_SIZE)
+	for (i = 0; i < DYNMEMMAP_AREA_NR_FRAMES; i++, addr += PAGE_SIZE) {
+		if (!frames[i] || mapped & BIT(i))
+			continue;
 		set_pte_at(&init_mm, addr, pte + i,
 			   pfn_pte(page_to_pfn(frames[i]), PAGE_KERNEL));
+		mapped |= BIT(i);
+		frames[i] = NULL;
+	}
+	WRITE_ONCE(area->mapped, mapped);
 }
 
 /**
  * dynmemmap_vmemmap_unmap() - take away what is behind the vmemmap pages
- * @area:	an area whose eight vmemmap pages are private
- * @frames:	where to put the struct pages of the frames; at DYNMEMMAP_TABLE_FRAME
- *		that of the page table if nobody needs it now, or NULL
+ * @area:	an area whose vmemmap pages are private
+ * @frames:	where to put the struct pages of the frames, or NULL; at
+ *		DYNMEMMAP_TABLE_FRAME that of the page table if nobody needs it now
  *
  * TLBs may go on to use the frames until dynmemmap_vmemmap_flush() returns.
  *
@@ -154,9 +170,13 @@ void dynmemmap_vmemmap_unmap(struct dynmemmap_area *area, struct page **frames)
 	unsigned int i;
 
 	for (i = 0; i < DYNMEMMAP_AREA_NR_FRAMES; i++, addr += PAGE_SIZE) {
+		frames[i] = NULL;
+		if (!(area->mapped & BIT(i)))
+			continue;
 		frames[i] = pte_page(ptep_get(pte + i));
 		pte_clear(&init_mm, addr, pte + i);
 	}
+	WRITE_ONCE(area->mapped, 0);
 	frames[DYNMEMMAP_TABLE_FRAME] = --*area_nr_mapped(area) ? NULL : area_clear_table(area);
 }
 

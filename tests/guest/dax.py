@@ -232,6 +232,30 @@ def reflink(path, _):
     os.unlink(path + ".other")
 
 
+def memmap_in_use():
+    """Bytes, without what is kept ready."""
+    def figure(name):
+        with open(f"/sys/kernel/mm/dynamic_memmap/{name}", encoding="ascii") as file:
+            return int(file.read())
+
+    return figure("memmap_bytes") - figure("stock_free_frames") * PAGE
+
+
+def single(path, _):
+    areas = 256
+    fd = os.open(path, os.O_RDWR | os.O_CREAT)
+    os.posix_fallocate(fd, 0, areas * 2 * MIB)
+    memory = mmap.mmap(fd, areas * 2 * MIB)
+    memory.madvise(mmap.MADV_NOHUGEPAGE)
+    before = memmap_in_use()
+    for area in range(areas):
+        memory[area * 2 * MIB] = area
+    each = (memmap_in_use() - before) / areas
+    print(f"{each:.0f} bytes each")
+    must(each < 5 << 10, f"{each:.0f} bytes of memmap for one page in 2 MiB")
+    must(all(memory[area * 2 * MIB] == area for area in range(areas)), "other contents")
+
+
 def poison(path, _):
     memory = map_file(path, 13)
     bad = ctypes.c_void_p(address_of(memory, 7 * PAGE))
@@ -250,7 +274,7 @@ ACTIONS = {
     "process-vm": process_vm, "futex": futex, "splice": splices, "query": queries,
     "sync": sync, "holes": holes,
     # Not for every file system or machine.
-    "reflink": reflink, "poison": poison,
+    "reflink": reflink, "poison": poison, "single": single,
 }
 
 

@@ -38,6 +38,8 @@ for fs in ext4 xfs; do
 		expect_success "$fs: $action" "$dax" /mnt/dax/file /dev/ram0 "$action"
 	done
 
+	expect_success "$fs: one page mapped in 2 MiB costs one vmemmap page" \
+		"$dax" /mnt/dax/file /dev/ram0 single
 	expect_success "$fs: a file is written through mmap, and verified" fio --name=mmap \
 		--filename=/mnt/dax/file --ioengine=mmap --rw=randwrite --bs=4k --size=64M \
 		--verify=crc32c --do_verify=1 --verify_fatal=1 --output=/tmp/fio
