@@ -81,9 +81,13 @@ expect()	# NAME EXPRESSION...
 }
 
 # Try for a while: what a worker does, it does later.
+# The debug kernel takes some times as long for everything.
 eventually()	# SECONDS COMMAND...
 {
-	local end=$((SECONDS + $1))
+	local factor=1 end
+
+	[[ ${KERNEL-} != debug ]] || factor=4
+	end=$((SECONDS + $1 * factor))
 
 	shift
 	until "$@"; do
