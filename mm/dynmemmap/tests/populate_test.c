@@ -6,6 +6,7 @@
  * States, stock, pool and decisions are tested in user space.
  */
 #include <kunit/test.h>
+#include <linux/memremap.h>
 #include <linux/mm.h>
 
 #include "../core.h"
@@ -274,6 +275,60 @@ static void order_10_takes_a_pair(struct kunit *test)
 	__free_pages(page, MAX_PAGE_ORDER);
 }
 
+#ifdef CONFIG_ZONE_DEVICE
+static bool area_gives_up(struct dynmemmap_area *area)
+{
+	LIST_HEAD(areas);
+
+	list_add(&area->pool_list, &areas);
+	dynmemmap_unpopulate(&areas);
+	return area->state == DYNMEMMAP_IDLE;
+}
+
+static void device_area_has_what_is_used(struct kunit *test)
+{
+	static struct dev_pagemap pgmap = { .type = MEMORY_DEVICE_FS_DAX };
+	struct dynmemmap_area *area = take_area(test);
+	unsigned long pfn = dynmemmap_area_pfn(area);
+	struct page *page = area_page(area, 70);
+	/* Who gives the worker something to do must not meet it. */
+	CLASS(dynmemmap_range, range)(pfn, pfn);
+
+	area->pgmap = &pgmap;
+	atomic_long_set(&area->nr_users, 0);
+	dynmemmap_set_owner(area, DYNMEMMAP_DEVICE);
+	KUNIT_EXPECT_FALSE(test, pfn_valid(pfn + 70));
+
+	KUNIT_ASSERT_EQ(test, dynmemmap_device_get(pfn + 70, 1, GFP_KERNEL), pfn + 70);
+	KUNIT_EXPECT_EQ(test, area->mapped, BIT(1));
+	KUNIT_EXPECT_TRUE(test, pfn_valid(pfn + 70));
+	KUNIT_EXPECT_FALSE(test, pfn_valid(pfn));
+	KUNIT_EXPECT_EQ(test, page_zonenum(page), ZONE_DEVICE);
+	KUNIT_EXPECT_TRUE(test, PageReserved(page));
+	KUNIT_EXPECT_PTR_EQ(test, page_pgmap(page), &pgmap);
+	KUNIT_EXPECT_EQ(test, page_ref_count(page), 0);
+
+	/* What is there already stays as it is. */
+	set_page_private(page, 4711);
+	KUNIT_ASSERT_EQ(test, dynmemmap_device_get(pfn, DYNMEMMAP_AREA_NR_PAGES, GFP_KERNEL), pfn);
+	KUNIT_EXPECT_EQ(test, area->mapped, DYNMEMMAP_ALL_VMEMMAP_PAGES);
+	KUNIT_EXPECT_EQ(test, page_private(page), 4711);
+
+	dynmemmap_device_hold(pfn);
+	dynmemmap_device_put(pfn);
+	dynmemmap_device_put(pfn);
+	KUNIT_EXPECT_FALSE(test, area_gives_up(area));
+	dynmemmap_device_put(pfn + 70);
+	set_page_count(page, 1);
+	KUNIT_EXPECT_FALSE(test, area_gives_up(area));
+	set_page_count(page, 0);
+	KUNIT_EXPECT_TRUE(test, area_gives_up(area));
+
+	dynmemmap_set_owner(area, DYNMEMMAP_MOVING);
+	give_area(area);
+}
+#endif
+
 static struct kunit_case dynmemmap_cases[] = {
 	KUNIT_CASE(pool_area_has_no_struct_pages),
 	KUNIT_CASE(populate_makes_free_pages),
@@ -285,6 +340,9 @@ static struct kunit_case dynmemmap_cases[] = {
 	KUNIT_CASE(stray_read_is_repaired),
 	KUNIT_CASE(nofault_read_is_refused),
 	KUNIT_CASE(order_10_takes_a_pair),
+#ifdef CONFIG_ZONE_DEVICE
+	KUNIT_CASE(device_area_has_what_is_used),
+#endif
 	{}
 };
 
