@@ -68,7 +68,7 @@ void dynmemmap_vmemmap_fill(const struct dynmemmap_area *area, struct page **fra
 	/* A free page's list pointers mean nothing; one pattern serves all. */
 	memset(&first->lru, 0, sizeof(first->lru));
 	if (area->owner == DYNMEMMAP_DEVICE) {
-		__SetPageReserved(first);
+		SetPageReserved(first);
 		page_folio(first)->pgmap = area->pgmap;
 	}
 

@@ -11,7 +11,7 @@
 # append: dynamic_memmap=on
 # timeout: 900
 
-# shellcheck disable=SC2016 # evaluated again and again
+# shellcheck disable=SC2016,SC2317 # evaluated again and again, called by name
 . "$DYNMEMMAP/tests/guest/lib.sh"
 
 memory=/sys/devices/system/memory
@@ -20,7 +20,7 @@ total=$(meminfo MemTotal)
 
 plug()	# POLICY
 {
-	echo "$1" >$memory/auto_online_blocks
+	echo "$1" >"$memory/auto_online_blocks"
 	monitor 'device_add pc-dimm,id=more,memdev=ram-more'
 	eventually 30 eval '(($(meminfo MemTotal) == total + (512 << 10)))'
 }
@@ -40,8 +40,17 @@ why_not()	# BLOCK; what is said when it is to go offline
 	echo "${said##*: }"
 }
 
+blocks()
+{
+	local block
+
+	for block in "$memory"/memory*/; do
+		basename "$block"
+	done
+}
+
 remember_memmap
-mapfile -t before < <(cd $memory && ls -d memory*)
+before=$(blocks)
 monitor 'object_add memory-backend-ram,id=ram-more,size=512M'
 
 for round in 1 2; do
@@ -57,7 +66,7 @@ for round in 1 2; do
 done
 
 expect_success "a DIMM is added for the kernel" plug online_kernel
-mapfile -t blocks < <(cd $memory && ls -d memory* | grep -vxF "$(printf '%s\n' "${before[@]}")")
+mapfile -t blocks < <(blocks | grep -vxF "$before")
 expect "it has blocks" ${#blocks[@]} -eq 4
 expect_success "more than there was is filled with what cannot move" \
 	hold_start stuck 1000 pipe
