@@ -178,9 +178,11 @@ bool dynmemmap_area_lend(struct dynmemmap_area *area, const char *reason);
 /* device.c */
 #ifdef CONFIG_ZONE_DEVICE
 void dynmemmap_device_show(struct dynmemmap_area *area);
+void dynmemmap_device_take_back(struct list_head *areas);
 bool dynmemmap_device_is_used(struct dynmemmap_area *area);
 #else
 static inline void dynmemmap_device_show(struct dynmemmap_area *area) { }
+static inline void dynmemmap_device_take_back(struct list_head *areas) { }
 static inline bool dynmemmap_device_is_used(struct dynmemmap_area *area) { return false; }
 #endif
 

@@ -12,6 +12,9 @@
 #include "core.h"
 #include "../internal.h"
 
+/* Held while struct pages are taken away, and for the first user of an area. */
+static DEFINE_MUTEX(dynmemmap_device_mutex);
+
 static struct dynmemmap_area *device_area_of(unsigned long pfn)
 {
 	struct dynmemmap_area *area = dynmemmap_area_of(pfn);
@@ -43,12 +46,15 @@ struct zone *__dynmemmap_device_zone(unsigned long pfn)
 	return area ? &NODE_DATA(area->nid)->node_zones[ZONE_DEVICE] : NULL;
 }
 
-/* As long as there is no user, the worker may take the struct pages. */
+/*
+ * As long as there is no user, the worker may take the struct pages. The first one
+ * waits until no TLB remembers those that it has taken.
+ */
 static void area_use(struct dynmemmap_area *area)
 {
 	if (atomic_long_inc_not_zero(&area->nr_users))
 		return;
-	guard(raw_spinlock_irqsave)(&dynmemmap_area_node(area)->lock);
+	guard(mutex)(&dynmemmap_device_mutex);
 	atomic_long_inc(&area->nr_users);
 }
 
@@ -108,6 +114,18 @@ void dynmemmap_device_show(struct dynmemmap_area *area)
 {
 	if (area_populate(area, DYNMEMMAP_ALL_VMEMMAP_PAGES, GFP_KERNEL))
 		dynmemmap_repairs_add(area);
+}
+
+/**
+ * dynmemmap_device_take_back() - take the struct pages that nobody uses any more
+ * @areas:	areas of devices, by pool_list, of one node
+ *
+ * Context: process context, may sleep; dynmemmap_take_back_mutex held.
+ */
+void dynmemmap_device_take_back(struct list_head *areas)
+{
+	guard(mutex)(&dynmemmap_device_mutex);
+	dynmemmap_unpopulate(areas);
 }
 
 /* A page that somebody has pinned, or that must be remembered to be bad. */

@@ -19,6 +19,7 @@
  * Lock order, outermost first
  *   mem_hotplug_lock		sections, and with them areas, come and go
  *   dynmemmap_take_back_mutex	(worker.c) areas leave the buddy allocator
+ *   dynmemmap_device_mutex	(device.c) struct pages of devices are taken away
  *     zone->lock		pool membership, area owner
  *       dynmemmap_node.lock	area state, page tables of the vmemmap, stock
  *
@@ -135,7 +136,7 @@ struct dev_pagemap;
  *		the area; zone->lock while the owner is POOL
  * @pgmap:	while the owner is DEVICE: what its struct pages point to; constant
  * @nr_users:	while the owner is DEVICE: who needs the struct pages; goes from 0
- *		to 1 under dynmemmap_node.lock
+ *		to 1 under dynmemmap_device_mutex
  * @donor:	while the owner is STOCK
  * @zone:	the zone that all its pages are online in, NULL if there is no such;
  *		zone->lock, changes only while the owner is KERNEL

@@ -104,7 +104,7 @@ void dynmemmap_repairs_undo(struct dynmemmap_node *node)
 			list_move(&area->pool_list, &kept);
 		dynmemmap_pool_give(&areas);
 	}
-	dynmemmap_unpopulate(&device);
+	dynmemmap_device_take_back(&device);
 	list_for_each_entry(area, &device, pool_list)
 		if (READ_ONCE(area->state) == DYNMEMMAP_SPLIT)
 			dynmemmap_repairs_add(area);
