@@ -4,8 +4,8 @@
 # A DIMM is removed while all of memory is in use: by what can move, which moves;
 # by what cannot, and then it stays, whole, until that is gone.
 #
-# kernels: dynamic
-# also: stock debug
+# kernels: none
+# also: stock dynamic debug
 # mem: 512M
 # hotplug-mem: 256M
 # append: dynamic_memmap=on
