@@ -120,12 +120,20 @@ void dynmemmap_device_show(struct dynmemmap_area *area)
  * dynmemmap_device_take_back() - take the struct pages that nobody uses any more
  * @areas:	areas of devices, by pool_list, of one node
  *
+ * Areas with a page that is pinned or bad are kept for the next time.
+ *
  * Context: process context, may sleep; dynmemmap_take_back_mutex held.
  */
 void dynmemmap_device_take_back(struct list_head *areas)
 {
+	struct dynmemmap_area *area;
+
 	guard(mutex)(&dynmemmap_device_mutex);
 	dynmemmap_unpopulate(areas);
+	/* One that has users again comes back with the last of them. */
+	list_for_each_entry(area, areas, pool_list)
+		if (area->state == DYNMEMMAP_SPLIT && !atomic_long_read(&area->nr_users))
+			dynmemmap_repairs_add(area);
 }
 
 /* A page that somebody has pinned, or that must be remembered to be bad. */

@@ -78,8 +78,9 @@ void dynmemmap_repairs_forget(struct dynmemmap_node *node, struct dynmemmap_area
  * dynmemmap_repairs_undo() - unpopulate what repaired reads have populated
  * @node:	the node
  *
- * Areas that have been lent meanwhile are left alone; those that cannot be
- * unpopulated yet are kept for the next time.
+ * And what the last user of device memory has left. Areas that have been lent
+ * meanwhile are left alone; those that cannot be unpopulated yet are kept for the
+ * next time.
  *
  * Context: process context; no range in use, see dynmemmap_range_get().
  */
@@ -105,9 +106,6 @@ void dynmemmap_repairs_undo(struct dynmemmap_node *node)
 		dynmemmap_pool_give(&areas);
 	}
 	dynmemmap_device_take_back(&device);
-	list_for_each_entry(area, &device, pool_list)
-		if (READ_ONCE(area->state) == DYNMEMMAP_SPLIT)
-			dynmemmap_repairs_add(area);
 	list_for_each_entry(area, &kept, pool_list)
 		dynmemmap_repairs_add(area);
 	dynmemmap_pool_give_last(&kept);

@@ -4,22 +4,12 @@
 # In the guest of tests/bench/pmem: make a file system on persistent memory whose
 # struct pages are in RAM, use it and give it up. One line a step for the host:
 #
-#	step STATUS MEMMAP_KIB MEMFREE_KIB NAME
+#	step STATUS MEMMAP_KIB NAME
 
 set -u
 
 # shellcheck source=tests/guest/lib.sh
 . "$DYNMEMMAP/tests/guest/lib.sh"
-
-# Kilobytes of memmap, of any kernel.
-memmap_of_any()
-{
-	if dm_on; then
-		memmap_kib
-	else
-		awk '/^nr_memmap_(boot_)?pages / { sum += $2 } END { print sum * 4 }' /proc/vmstat
-	fi
-}
 
 step()	# NAME COMMAND...; ends it all when one fails
 {
@@ -28,7 +18,7 @@ step()	# NAME COMMAND...; ends it all when one fails
 	shift
 	"$@" >/tmp/step.output 2>&1
 	status=$?
-	echo "step $status $(memmap_of_any) $(meminfo MemFree) $name"
+	echo "step $status $(memmap_kib) $name"
 	((status == 0)) || {
 		cat /tmp/step.output
 		exit 1
@@ -37,8 +27,7 @@ step()	# NAME COMMAND...; ends it all when one fails
 
 mkdir -p /mnt/dax
 step "at rest" sleep 5
-step "the pmem becomes a namespace" \
-	ndctl create-namespace --force --mode=fsdax --map=mem --reconfig=namespace0.0
+step "the pmem becomes a namespace" make_fsdax
 step "mkfs.xfs" mkfs.xfs -q -f /dev/pmem0
 step "mounted with -o dax" mount -o dax /dev/pmem0 /mnt/dax
 step "1 GiB written through mmap, verified" fio --name=mmap --filename=/mnt/dax/file \

@@ -38,7 +38,7 @@ all_churn()
 }
 
 expect_success "there is a namespace with its struct pages in RAM" \
-	ndctl create-namespace --force --mode=fsdax --map=mem --reconfig=namespace0.0
+	make_fsdax
 mkdir -p /mnt/dax
 expect_success "xfs is made" mkfs.xfs -q -f /dev/pmem0
 expect_success "it is mounted" mount -o dax=always /dev/pmem0 /mnt/dax

@@ -15,7 +15,7 @@
 
 empty=$(memmap_kib)
 expect_success "900 GiB become a namespace with its struct pages in RAM" \
-	ndctl create-namespace --force --mode=fsdax --map=mem --reconfig=namespace0.0
+	make_fsdax
 expect_success "a file system is made" mkfs.xfs -q -f /dev/pmem0
 mkdir -p /mnt/dax
 expect_success "it is mounted" mount -o dax /dev/pmem0 /mnt/dax

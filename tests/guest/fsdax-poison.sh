@@ -25,8 +25,7 @@ idle_back()
 
 for number in 0 1; do
 	expect_success "range $number becomes a namespace with its struct pages in RAM" \
-		ndctl create-namespace --force --mode=fsdax --map=mem \
-		"--reconfig=namespace$number.0"
+		make_fsdax "$number"
 done
 mkdir -p /mnt/dax /mnt/other
 expect_success "ext4 is made on one" mkfs.ext4 -q -F -b 4096 /dev/pmem0

@@ -25,7 +25,7 @@ full=$(dm full_memmap_bytes)
 empty=$(memmap_kib)
 
 expect_success "$gib GiB become a namespace with its struct pages in RAM" \
-	ndctl create-namespace --force --mode=fsdax --map=mem --reconfig=namespace0.0
+	make_fsdax
 expect "it has areas" $(($(dm full_memmap_bytes) - full)) -ge $(((gib << 24) - (2 << 20)))
 mkdir -p /mnt/dax
 for fs in ext4 xfs; do

@@ -32,14 +32,6 @@ is_unplugged()
 	! dm_on || (($(dm full_memmap_bytes) == full))
 }
 
-why_not()	# BLOCK; what is said when it is to go offline
-{
-	local said
-
-	said=$( (echo offline >"$memory/memory$1/state") 2>&1)
-	echo "${said##*: }"
-}
-
 blocks()
 {
 	local block
@@ -71,7 +63,7 @@ expect "it has blocks" ${#blocks[@]} -eq 2
 expect_success "more than there was is filled with what cannot move" \
 	hold_start stuck 450 pipe
 for block in "${blocks[@]#memory}"; do
-	expect "block $block cannot go offline" "$(why_not "$block")" = "Device or resource busy"
+	expect "block $block cannot go offline" "$(why_not_offline "$block")" = "Device or resource busy"
 done
 monitor 'device_del more' >/dev/null
 sleep 5

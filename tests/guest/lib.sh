@@ -123,9 +123,14 @@ dm_on()
 	[[ -d $DM ]]
 }
 
+# Of any kernel.
 memmap_kib()
 {
-	echo $(($(dm memmap_bytes) >> 10))
+	if dm_on; then
+		echo $(($(dm memmap_bytes) >> 10))
+	else
+		awk '/^nr_memmap_(boot_)?pages / { sum += $2 } END { print sum * 4 }' /proc/vmstat
+	fi
 }
 
 memmap_is_below()	# KIB
@@ -312,6 +317,21 @@ zram_swap_end()
 	swapoff -a && for reset in /sys/block/zram*/reset; do
 		echo 1 >"$reset"
 	done
+}
+
+# What is said when a block of memory is to go offline, and stays.
+why_not_offline()	# BLOCK
+{
+	local said
+
+	said=$( (echo offline >"/sys/devices/system/memory/memory$1/state") 2>&1)
+	echo "${said##*: }"
+}
+
+# Persistent memory that file systems can map, with its struct pages in RAM.
+make_fsdax()	# [NUMBER]
+{
+	ndctl create-namespace --force --mode=fsdax --map=mem "--reconfig=namespace${1:-0}.0"
 }
 
 finish()

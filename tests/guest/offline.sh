@@ -22,14 +22,6 @@ switch()	# STATE BLOCK; for a while: what is in use has to move
 	timeout 20 bash -c "echo $1 >$memory/memory$2/state" 2>/dev/null
 }
 
-why_not()	# BLOCK; what is said when it is to go offline
-{
-	local said
-
-	said=$( (echo offline >"$memory/memory$1/state") 2>&1)
-	echo "${said##*: }"
-}
-
 state()	# BLOCK
 {
 	cat "$memory/memory$1/state"
@@ -84,7 +76,7 @@ expect "the total is what it was" "$(meminfo MemTotal)" -eq "$total"
 
 # These have holes or several zones, and what boot allocated.
 for block in 0 "${blocks[0]}"; do
-	expect "block $block cannot go offline" "$(why_not "$block")" = "Invalid argument"
+	expect "block $block cannot go offline" "$(why_not_offline "$block")" = "Invalid argument"
 	expect "it stays online" "$(state "$block")" = online
 done
 hold_stop some
