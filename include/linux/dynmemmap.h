@@ -85,6 +85,179 @@ static inline bool dynmemmap_can_lend(struct zone *zone, unsigned int order)
 	return dynmemmap_enabled() && __dynmemmap_can_lend(zone, order);
 }
 
+/* Order of the folios that a HUGE area serves. */
+#define DYNMEMMAP_HUGE_ORDER		(PMD_SHIFT - PAGE_SHIFT)
+/* The struct pages that such a folio has for itself; the others are a shared tail. */
+#define DYNMEMMAP_HUGE_NR_STRUCT_PAGES	(PAGE_SIZE / sizeof(struct page))
+
+struct page *__dynmemmap_huge_alloc(struct zone *zone);
+
+/**
+ * dynmemmap_huge_alloc() - allocate a huge folio with few struct pages
+ * @zone: the zone
+ * @order: order of the allocation
+ * @gfp: what is asked for; only movable compound pages are made so, because others
+ *	may do with their tails as they like
+ *
+ * Context: any but NMI; takes zone->lock. The zone's watermark has been checked.
+ * Return: the first page, as the free lists would give it, or NULL.
+ */
+static inline struct page *dynmemmap_huge_alloc(struct zone *zone, unsigned int order, gfp_t gfp)
+{
+	if (!dynmemmap_enabled() || order != DYNMEMMAP_HUGE_ORDER ||
+	    (gfp & (__GFP_COMP | __GFP_MOVABLE)) != (__GFP_COMP | __GFP_MOVABLE))
+		return NULL;
+	return __dynmemmap_huge_alloc(zone);
+}
+
+bool __dynmemmap_huge_free(struct zone *zone, struct page *page);
+
+/**
+ * dynmemmap_huge_free() - a block is freed: keep it if it has few struct pages
+ * @zone: its zone
+ * @page: its first page, prepared by __free_pages_prepare()
+ * @order: its order
+ *
+ * Context: any but NMI; takes zone->lock.
+ * Return: true if it is taken; false if it is for the free lists.
+ */
+static inline bool dynmemmap_huge_free(struct zone *zone, struct page *page, unsigned int order)
+{
+	return dynmemmap_enabled() && order == DYNMEMMAP_HUGE_ORDER &&
+	       __dynmemmap_huge_free(zone, page);
+}
+
+bool __dynmemmap_page_is_huge(const struct page *page);
+
+/**
+ * dynmemmap_nr_struct_pages() - how many struct pages of a block can be written
+ * @page: its first page
+ * @order: its order
+ *
+ * Context: any; the caller has the block to itself.
+ * Return: as many as it has pages, or those that it does not share.
+ */
+static inline unsigned long dynmemmap_nr_struct_pages(const struct page *page, unsigned int order)
+{
+	if (dynmemmap_enabled() && order == DYNMEMMAP_HUGE_ORDER && __dynmemmap_page_is_huge(page))
+		return DYNMEMMAP_HUGE_NR_STRUCT_PAGES;
+	return 1UL << order;
+}
+
+bool __dynmemmap_recycle(struct zone *zone, gfp_t gfp);
+
+/**
+ * dynmemmap_recycle() - make free memory of areas that wait for the next huge folio
+ * @zone: the zone that could not serve an allocation
+ * @gfp: of that allocation
+ *
+ * Context: as @gfp says; takes zone->lock.
+ * Return: true if there is more free memory, and the allocation is worth another try.
+ */
+static inline bool dynmemmap_recycle(struct zone *zone, gfp_t gfp)
+{
+	return dynmemmap_enabled() && __dynmemmap_recycle(zone, gfp);
+}
+
+bool __dynmemmap_folio_populate(struct folio *folio, gfp_t gfp);
+void __dynmemmap_folio_populate_nofail(struct folio *folio);
+void __dynmemmap_pmd_populate(struct vm_area_struct *vma, pmd_t *pmd);
+bool __dynmemmap_vma_populate(struct vm_area_struct *vma, unsigned long addr);
+
+/**
+ * dynmemmap_folio_populate() - have the tails of a folio in memory of their own
+ * @folio: a folio that is about to be split
+ * @gfp: how hard to try when nothing is kept ready; __GFP_HIGH for those by whom
+ *	memory is freed
+ *
+ * Context: interrupts enabled, zone->lock not held, and as @gfp says. The caller has a
+ * reference to @folio.
+ * Return: true if its tails can be written; false if there is no memory.
+ */
+static inline bool dynmemmap_folio_populate(struct folio *folio, gfp_t gfp)
+{
+	return !dynmemmap_enabled() || folio_order(folio) != DYNMEMMAP_HUGE_ORDER ||
+	       __dynmemmap_folio_populate(folio, gfp);
+}
+
+/**
+ * dynmemmap_folio_cache() - a folio is about to enter the page cache
+ * @folio: a folio of a file
+ * @gfp: of the caller
+ *
+ * Every mapping of it by PTEs writes to its tails if they count their mappings, and
+ * page faults do not know about a lack of memory so late.
+ *
+ * Context: as dynmemmap_folio_populate().
+ * Return: true if it can; false if there is no memory.
+ */
+static inline bool dynmemmap_folio_cache(struct folio *folio, gfp_t gfp)
+{
+	return IS_ENABLED(CONFIG_NO_PAGE_MAPCOUNT) || folio_test_hugetlb(folio) ||
+	       dynmemmap_folio_populate(folio, gfp);
+}
+
+/**
+ * dynmemmap_folio_migrate() - a folio is about to take another's place
+ * @dst: the new folio
+ * @src: the old one, unmapped
+ *
+ * Context: as dynmemmap_folio_populate(), with GFP_NOWAIT.
+ * Return: true if it can, in page tables of PTEs too if @src was there; false if there
+ * is no memory.
+ */
+static inline bool dynmemmap_folio_migrate(struct folio *dst, struct folio *src)
+{
+	return !dynmemmap_enabled() || folio_order(dst) != DYNMEMMAP_HUGE_ORDER ||
+	       __dynmemmap_page_is_huge(&src->page) ||
+	       dynmemmap_folio_populate(dst, GFP_NOWAIT);
+}
+
+/**
+ * dynmemmap_folio_map() - a part of a folio is about to be mapped by PTEs
+ * @folio: a large folio
+ *
+ * Its tails are written then: they count their mappings, or at least say whether
+ * they are exclusive. Cannot fail, and has all reserves; so whoever can fail, or
+ * sleep, has populated the folio before.
+ *
+ * Context: interrupts enabled, zone->lock not held; page table lock held.
+ */
+static inline void dynmemmap_folio_map(struct folio *folio)
+{
+	if (dynmemmap_enabled() && folio_order(folio) == DYNMEMMAP_HUGE_ORDER &&
+	    (IS_ENABLED(CONFIG_PAGE_MAPCOUNT) || folio_test_anon(folio)))
+		__dynmemmap_folio_populate_nofail(folio);
+}
+
+/**
+ * dynmemmap_pmd_populate() - a PMD is about to be split
+ * @vma: the VMA
+ * @pmd: its PMD, whatever it is
+ *
+ * Context: process context, may sleep; may be called by memory reclaim, and does not
+ * sleep then.
+ */
+static inline void dynmemmap_pmd_populate(struct vm_area_struct *vma, pmd_t *pmd)
+{
+	if (dynmemmap_enabled() && vma_is_anonymous(vma))
+		__dynmemmap_pmd_populate(vma, pmd);
+}
+
+/**
+ * dynmemmap_vma_populate() - a VMA is about to be cut
+ * @vma: the VMA
+ * @addr: where
+ *
+ * Context: process context, may sleep; mmap_lock held for writing.
+ * Return: true if a huge page there can be split; false if there is no memory.
+ */
+static inline bool dynmemmap_vma_populate(struct vm_area_struct *vma, unsigned long addr)
+{
+	return !dynmemmap_enabled() || !vma_is_anonymous(vma) ||
+	       __dynmemmap_vma_populate(vma, addr);
+}
+
 void __dynmemmap_free_notify(struct zone *zone);
 
 /**
@@ -390,6 +563,7 @@ bool dynmemmap_boot_free(unsigned long pfn, unsigned int order);
 
 bool dynmemmap_repair(unsigned long address, bool write, bool present,
 		      unsigned long ip);
+bool dynmemmap_repair_tail(unsigned long address, unsigned long ip);
 
 #else /* !CONFIG_DYNAMIC_MEMMAP */
 
@@ -404,6 +578,38 @@ static inline unsigned long dynmemmap_alloc_prepare(struct zone *zone, unsigned 
 static inline bool dynmemmap_lend(struct zone *zone, unsigned int order) { return false; }
 
 static inline bool dynmemmap_can_lend(struct zone *zone, unsigned int order) { return false; }
+
+static inline struct page *dynmemmap_huge_alloc(struct zone *zone, unsigned int order, gfp_t gfp)
+{
+	return NULL;
+}
+
+static inline bool dynmemmap_huge_free(struct zone *zone, struct page *page, unsigned int order)
+{
+	return false;
+}
+
+static inline unsigned long dynmemmap_nr_struct_pages(const struct page *page, unsigned int order)
+{
+	return 1UL << order;
+}
+
+static inline bool dynmemmap_recycle(struct zone *zone, gfp_t gfp) { return false; }
+
+static inline bool dynmemmap_folio_populate(struct folio *folio, gfp_t gfp) { return true; }
+
+static inline bool dynmemmap_folio_cache(struct folio *folio, gfp_t gfp) { return true; }
+
+static inline bool dynmemmap_folio_migrate(struct folio *dst, struct folio *src) { return true; }
+
+static inline void dynmemmap_folio_map(struct folio *folio) { }
+
+static inline void dynmemmap_pmd_populate(struct vm_area_struct *vma, pmd_t *pmd) { }
+
+static inline bool dynmemmap_vma_populate(struct vm_area_struct *vma, unsigned long addr)
+{
+	return true;
+}
 
 static inline void dynmemmap_free_notify(struct zone *zone, unsigned int order) { }
 

@@ -13,18 +13,20 @@ bool dynmemmap_broken __read_mostly;
 /* The owners that an area in a given state may have. */
 static const u8 legal_owners[DYNMEMMAP_NR_STATES] = {
 	[DYNMEMMAP_IDLE]	= OWNER(POOL) | OWNER(MOVING) | OWNER(DEVICE),
-	[DYNMEMMAP_HUGE]	= OWNER(KERNEL) | OWNER(MOVING),
+	[DYNMEMMAP_HUGE]	= OWNER(KERNEL) | OWNER(MOVING) | OWNER(CACHE),
 	[DYNMEMMAP_SPLIT]	= OWNER(KERNEL) | OWNER(POOL) | OWNER(MOVING) | OWNER(STOCK) |
-				  OWNER(DEVICE),
+				  OWNER(DEVICE) | OWNER(CACHE),
 };
 
 /* The owners that may follow a given one: every change goes through MOVING. */
 static const u8 legal_next_owners[DYNMEMMAP_NR_OWNERS] = {
 	[DYNMEMMAP_KERNEL]	= OWNER(MOVING),
 	[DYNMEMMAP_POOL]	= OWNER(MOVING),
-	[DYNMEMMAP_MOVING]	= OWNER(KERNEL) | OWNER(POOL) | OWNER(STOCK) | OWNER(DEVICE),
+	[DYNMEMMAP_MOVING]	= OWNER(KERNEL) | OWNER(POOL) | OWNER(STOCK) | OWNER(DEVICE) |
+				  OWNER(CACHE),
 	[DYNMEMMAP_STOCK]	= OWNER(MOVING),
 	[DYNMEMMAP_DEVICE]	= OWNER(MOVING),
+	[DYNMEMMAP_CACHE]	= OWNER(MOVING),
 };
 
 /**
@@ -46,7 +48,7 @@ void dynmemmap_area_init(struct dynmemmap_area *area, u32 area_nr, int nid)
 	area->state = DYNMEMMAP_IDLE;
 	area->owner = DYNMEMMAP_MOVING;
 	area->flags = 0;
-	area->warm = false;
+	area->marks = 0;
 	area->nr_mapped = 0;
 	area->mapped = 0;
 	area->next_warm_nr = 0;

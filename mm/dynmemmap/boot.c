@@ -93,6 +93,7 @@ static struct dynmemmap_node *__init boot_node(int nid)
 		dynmemmap_pool_init(&node->pools[zid]);
 	INIT_DELAYED_WORK(&node->work, dynmemmap_worker);
 	INIT_WORK(&node->refill_work, dynmemmap_stock_refill);
+	INIT_WORK(&node->trim_work, dynmemmap_trim);
 	node->nr_reserve = DYNMEMMAP_RESERVE_MIN_FRAMES;
 	/*
 	 * Lazy, so that the next tick finds it. The interrupt of any other would be

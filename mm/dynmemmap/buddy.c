@@ -141,12 +141,17 @@ void dynmemmap_area_prepare_use(struct dynmemmap_area *area)
 	kasan_unpoison_pages(page, DYNMEMMAP_AREA_ORDER, false);
 }
 
-/*
- * The opposite: what freeing the pages would have done to the memory of an area
- * that has come straight from memblock, or has been a donor. Kept for when it
- * is lent, because most of a large machine never is.
+/**
+ * dynmemmap_area_prepare_free() - make the memory of a free area as free as others
+ * @area:	an area that is MOVING and populated
+ *
+ * What freeing the pages would have done to the memory of an area that has come
+ * straight from memblock, or has been a donor. Kept for when it is lent, because
+ * most of a large machine never is.
+ *
+ * Context: any but NMI.
  */
-static void area_prepare_free(struct dynmemmap_area *area)
+void dynmemmap_area_prepare_free(struct dynmemmap_area *area)
 {
 	struct page *page = pfn_to_page(dynmemmap_area_pfn(area));
 
@@ -211,7 +216,7 @@ bool dynmemmap_area_lend(struct dynmemmap_area *area, const char *reason)
 		area_give_back(area);
 		return false;
 	}
-	area_prepare_free(area);
+	dynmemmap_area_prepare_free(area);
 
 	scoped_guard(spinlock_irqsave, &zone->lock) {
 		dynmemmap_set_owner(area, DYNMEMMAP_KERNEL);
@@ -311,6 +316,7 @@ static bool area_is_free(const struct dynmemmap_area *area, unsigned long pfn)
 	switch (READ_ONCE(area->owner)) {
 	case DYNMEMMAP_POOL:
 	case DYNMEMMAP_MOVING:
+	case DYNMEMMAP_CACHE:
 		return true;
 	case DYNMEMMAP_DEVICE:
 		return !(READ_ONCE(area->mapped) & dynmemmap_vmemmap_pages(pfn, 1));

@@ -34,6 +34,7 @@ enum dynmemmap_repair {
  * @kick_work:	starts @work and @refill_work from any context
  * @work:	the worker: takes areas back, drains the stock
  * @refill_work: refills the stock
+ * @trim_work:	makes what is too much in the caches free memory
  * @nid:	the node; constant
  */
 struct dynmemmap_node {
@@ -50,6 +51,7 @@ struct dynmemmap_node {
 	atomic_long_t nr_tables;
 	struct delayed_work work;
 	struct work_struct refill_work;
+	struct work_struct trim_work;
 	int nid;
 };
 
@@ -135,8 +137,10 @@ static inline bool dynmemmap_area_exists(const struct dynmemmap_area *area)
 
 /* vmemmap.c */
 void dynmemmap_vmemmap_fill(const struct dynmemmap_area *area, struct page **frames);
+void dynmemmap_vmemmap_fill_tail(struct zone *zone, struct page *frame);
 bool dynmemmap_vmemmap_needs_table(const struct dynmemmap_area *area);
 void dynmemmap_vmemmap_map(struct dynmemmap_area *area, struct page **frames);
+void dynmemmap_vmemmap_map_tails(const struct dynmemmap_area *area, const struct page *tail);
 void dynmemmap_vmemmap_unmap(struct dynmemmap_area *area, struct page **frames);
 void dynmemmap_vmemmap_flush(const struct dynmemmap_area *first,
 			     const struct dynmemmap_area *last, bool tables);
@@ -150,6 +154,8 @@ bool dynmemmap_vmemmap_tables(unsigned long section_nr, int nid, void *(*alloc_t
 bool dynmemmap_populate_with(struct dynmemmap_area *area, struct page **frames);
 bool dynmemmap_populate(struct dynmemmap_area *area, const char *reason);
 bool dynmemmap_populate_some(struct dynmemmap_area *area, u8 wanted, const char *reason);
+bool dynmemmap_populate_huge(struct dynmemmap_area *area, const char *reason);
+bool dynmemmap_populate_tails(struct dynmemmap_area *area, gfp_t gfp, const char *reason);
 void dynmemmap_unpopulate(struct list_head *areas);
 bool dynmemmap_self_host(struct dynmemmap_area *area);
 void dynmemmap_set_state(struct dynmemmap_area *area, enum dynmemmap_state state);
@@ -160,6 +166,8 @@ bool dynmemmap_frames_try_take(struct dynmemmap_node *node, struct page **frames
 bool dynmemmap_frames_take(struct dynmemmap_node *node, struct page **frames, u8 wanted);
 void dynmemmap_frames_put(struct dynmemmap_node *node, struct page **frames,
 			  unsigned int nr_frames);
+bool dynmemmap_frames_buy(struct dynmemmap_node *node, struct page **frames, u8 wanted,
+			  gfp_t gfp);
 bool dynmemmap_stock_is_low(struct dynmemmap_node *node);
 bool dynmemmap_stock_provide(struct dynmemmap_node *node, unsigned long nr_areas, gfp_t gfp);
 void dynmemmap_stock_refill(struct work_struct *work);
@@ -172,8 +180,15 @@ void dynmemmap_pool_remove_free(struct zone *zone, struct dynmemmap_area *area);
 void dynmemmap_pool_give(struct list_head *areas);
 void dynmemmap_pool_give_last(struct list_head *areas);
 void dynmemmap_area_prepare_use(struct dynmemmap_area *area);
+void dynmemmap_area_prepare_free(struct dynmemmap_area *area);
 bool dynmemmap_area_allocate(struct dynmemmap_area *area);
 bool dynmemmap_area_lend(struct dynmemmap_area *area, const char *reason);
+
+/* huge.c */
+bool dynmemmap_cache_take_area(struct dynmemmap_area *area);
+unsigned long dynmemmap_cache_take(struct zone *zone, unsigned long nr_wanted,
+				   struct list_head *areas);
+bool dynmemmap_cache_is_large(struct dynmemmap_node *node);
 
 /* device.c */
 #ifdef CONFIG_ZONE_DEVICE
@@ -191,6 +206,7 @@ void dynmemmap_kick(struct irq_work *work);
 void dynmemmap_worker_kick(struct dynmemmap_node *node);
 void dynmemmap_worker_rearm(struct dynmemmap_node *node);
 void dynmemmap_worker(struct work_struct *work);
+void dynmemmap_trim(struct work_struct *work);
 
 /* compact.c */
 #ifdef CONFIG_MEMORY_ISOLATION

@@ -15,12 +15,14 @@
  *   stock		the frames of a node that are free to be used.
  *   pool		the free areas of a zone that the buddy allocator does
  *			not see.
+ *   cache		the areas of a zone that were freed as HUGE and are kept so,
+ *			for the next huge folio.
  *
  * Lock order, outermost first
  *   mem_hotplug_lock		sections, and with them areas, come and go
  *   dynmemmap_take_back_mutex	(worker.c) areas leave the buddy allocator
  *   dynmemmap_device_mutex	(device.c) struct pages of devices are taken away
- *     zone->lock		pool membership, area owner
+ *     zone->lock		pool and cache membership, area owner
  *       dynmemmap_node.lock	area state, page tables of the vmemmap, stock
  *
  * dynmemmap_node.lock is raw and a leaf: it is taken in the page fault handler,
@@ -52,7 +54,7 @@
  * enum dynmemmap_state - what is mapped behind the vmemmap pages of an area
  * @DYNMEMMAP_IDLE:	nothing. Nobody may touch the struct pages.
  * @DYNMEMMAP_HUGE:	the first is private, the others are a shared read-only
- *			tail. One compound page covers the area.
+ *			tail. One compound page covers the area, or did.
  * @DYNMEMMAP_SPLIT:	private frames, writable and initialised. Of device memory
  *			perhaps only some, see dynmemmap_area.mapped.
  *
@@ -78,6 +80,9 @@ enum dynmemmap_state {
  *			frames of such an area hold its own struct pages.
  * @DYNMEMMAP_DEVICE:	a device driver; no zone's free memory. IDLE while nobody
  *			uses the struct pages.
+ * @DYNMEMMAP_CACHE:	the cache of its zone; freed, but not counted as free, like
+ *			pages on a list of a CPU. HUGE, or SPLIT if it was being
+ *			populated when it was freed.
  *
  * Written by dynmemmap_area_set_owner(): into and out of MOVING under
  * zone->lock, except for STOCK and DEVICE, which only a thread that has the area
@@ -89,6 +94,7 @@ enum dynmemmap_owner {
 	DYNMEMMAP_MOVING,
 	DYNMEMMAP_STOCK,
 	DYNMEMMAP_DEVICE,
+	DYNMEMMAP_CACHE,
 	/* private: */
 	DYNMEMMAP_NR_OWNERS,
 };
@@ -97,10 +103,18 @@ enum dynmemmap_owner {
  * dynmemmap_area.flags; changed by the one who has the area when it is populated,
  * and under dynmemmap_node.lock when it is IDLE.
  */
-/* The memory was never prepared as a free page's is: see area_prepare_free(). */
+/* The memory was never prepared as a free page's is: see dynmemmap_area_prepare_free(). */
 #define DYNMEMMAP_AREA_RAW		0x01
 /* Boot only: holds reserved memory or a hole, needs its struct pages. */
 #define DYNMEMMAP_AREA_BOOT_USED	0x02
+
+/*
+ * dynmemmap_area.marks; dynmemmap_node.lock.
+ */
+/* In the list of dynmemmap_node.warm_nr. */
+#define DYNMEMMAP_MARK_WARM		0x01
+/* Has become SPLIT, and TLBs may still lead to the shared tail. */
+#define DYNMEMMAP_MARK_STALE		0x02
 
 /**
  * struct dynmemmap_donor - a block of memory whose frames the stock uses
@@ -132,8 +146,8 @@ struct dev_pagemap;
 
 /**
  * struct dynmemmap_area - the permanent struct page of an area
- * @pool_list:	in dynmemmap_pool.areas, or in the private list of whoever moves
- *		the area; zone->lock while the owner is POOL
+ * @pool_list:	in dynmemmap_pool.areas or .cached, or in the private list of whoever
+ *		moves the area; zone->lock while the owner is POOL or CACHE
  * @pgmap:	while the owner is DEVICE: what its struct pages point to; constant
  * @nr_users:	while the owner is DEVICE: who needs the struct pages; goes from 0
  *		to 1 under dynmemmap_device_mutex
@@ -145,11 +159,11 @@ struct dev_pagemap;
  * @state:	enum dynmemmap_state
  * @owner:	enum dynmemmap_owner
  * @flags:	DYNMEMMAP_AREA_*
- * @warm:	is it in the list of dynmemmap_node.warm_nr? dynmemmap_node.lock
+ * @marks:	DYNMEMMAP_MARK_*; dynmemmap_node.lock
  * @nr_mapped:	in the first area of a section: areas of it that have something
  *		mapped, and share one page table; dynmemmap_node.lock
- * @mapped:	a bit for each vmemmap page that is mapped; dynmemmap_node.lock, read
- *		without for a snapshot
+ * @mapped:	a bit for each vmemmap page that has a frame of its own;
+ *		dynmemmap_node.lock, read without for a snapshot
  * @next_warm_nr: link of that list: 0, or the number of the next area plus one;
  *		dynmemmap_node.lock
  */
@@ -168,7 +182,7 @@ struct dynmemmap_area {
 	u8 state;
 	u8 owner;
 	u8 flags;
-	bool warm;
+	u8 marks;
 	u8 nr_mapped;
 	u8 mapped;
 	u32 next_warm_nr;
@@ -184,7 +198,11 @@ static inline unsigned long dynmemmap_area_pfn(const struct dynmemmap_area *area
 /**
  * struct dynmemmap_pool - the free areas of one zone
  * @areas:	by pool_list; zone->lock
+ * @cached:	the cache, by pool_list, freed last first; zone->lock
+ * @tail:	the frame that stands behind the tails of all HUGE areas; once it is
+ *		set, constant; set under dynmemmap_node.lock
  * @nr_areas:	how many; zone->lock, read without for a snapshot
+ * @nr_cached:	how many are in the cache; as @nr_areas
  * @nr_pairs:	pairs of them that make an order-10 block; as @nr_areas
  * @nr_lent:	areas lent since boot; zone->lock
  * @nr_lent_seen: @nr_lent when the worker last passed; the worker
@@ -197,7 +215,10 @@ static inline unsigned long dynmemmap_area_pfn(const struct dynmemmap_area *area
  */
 struct dynmemmap_pool {
 	struct list_head areas;
+	struct list_head cached;
+	struct page *tail;
 	unsigned long nr_areas;
+	unsigned long nr_cached;
 	unsigned long nr_pairs;
 	unsigned long nr_lent;
 	unsigned long nr_lent_seen;
@@ -277,6 +298,10 @@ void dynmemmap_pool_add_last(struct dynmemmap_pool *pool, struct dynmemmap_area 
 void dynmemmap_pool_remove(struct dynmemmap_pool *pool, struct dynmemmap_area *area);
 struct dynmemmap_area *dynmemmap_pool_first(struct dynmemmap_pool *pool);
 struct dynmemmap_area *dynmemmap_pool_first_of_pair(struct dynmemmap_pool *pool);
+void dynmemmap_cache_add(struct dynmemmap_pool *pool, struct dynmemmap_area *area);
+void dynmemmap_cache_remove(struct dynmemmap_pool *pool, struct dynmemmap_area *area);
+struct dynmemmap_area *dynmemmap_cache_first(struct dynmemmap_pool *pool);
+struct dynmemmap_area *dynmemmap_cache_last(struct dynmemmap_pool *pool);
 struct dynmemmap_area *dynmemmap_area_other(struct dynmemmap_area *area);
 
 /* policy.c: decisions on plain numbers */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The pool: the free areas of a zone that the buddy allocator does not see.
- * Knows nothing of what is mapped behind them.
+ * The pool: the free areas of a zone that the buddy allocator does not see; and the
+ * cache, of those that were freed as HUGE. Knows nothing of what is mapped behind
+ * them.
  */
 #include "internal.h"
 
@@ -35,7 +36,10 @@ static bool makes_pair(struct dynmemmap_area *area)
 void dynmemmap_pool_init(struct dynmemmap_pool *pool)
 {
 	INIT_LIST_HEAD(&pool->areas);
+	INIT_LIST_HEAD(&pool->cached);
+	pool->tail = NULL;
 	pool->nr_areas = 0;
+	pool->nr_cached = 0;
 	pool->nr_pairs = 0;
 	pool->nr_lent = 0;
 	pool->nr_lent_seen = 0;
@@ -126,6 +130,73 @@ struct dynmemmap_area *dynmemmap_pool_first_of_pair(struct dynmemmap_pool *pool)
 		return NULL;
 	list_for_each_entry(area, &pool->areas, pool_list)
 		if (makes_pair(area))
+			return area;
+	return NULL;
+}
+
+/**
+ * dynmemmap_cache_add() - an area is freed and stays as it is
+ * @pool:	the pool of its zone
+ * @area:	an area that is MOVING, HUGE or SPLIT
+ *
+ * Only a HUGE one can be used again as it is, so another is put last.
+ *
+ * Context: any; zone->lock held.
+ */
+void dynmemmap_cache_add(struct dynmemmap_pool *pool, struct dynmemmap_area *area)
+{
+	bool is_huge = area->state == DYNMEMMAP_HUGE;
+
+	if (DYNMEMMAP_WARN_ON(!dynmemmap_area_set_owner(area, DYNMEMMAP_CACHE)))
+		return;
+	list_add(&area->pool_list, is_huge ? &pool->cached : pool->cached.prev);
+	WRITE_ONCE(pool->nr_cached, pool->nr_cached + 1);
+}
+
+/**
+ * dynmemmap_cache_remove() - take an area out of the cache
+ * @pool:	the pool of its zone
+ * @area:	an area of the cache; is MOVING afterwards, and the caller's
+ *
+ * Context: any; zone->lock held.
+ */
+void dynmemmap_cache_remove(struct dynmemmap_pool *pool, struct dynmemmap_area *area)
+{
+	if (DYNMEMMAP_WARN_ON(!dynmemmap_area_set_owner(area, DYNMEMMAP_MOVING)))
+		return;
+	list_del_init(&area->pool_list);
+	WRITE_ONCE(pool->nr_cached, pool->nr_cached - 1);
+}
+
+/**
+ * dynmemmap_cache_first() - the area to use next for a huge folio
+ * @pool:	the pool
+ *
+ * Context: any; zone->lock held.
+ * Return: the area freed last, or NULL if none is HUGE.
+ */
+struct dynmemmap_area *dynmemmap_cache_first(struct dynmemmap_pool *pool)
+{
+	struct dynmemmap_area *area;
+
+	area = list_first_entry_or_null(&pool->cached, struct dynmemmap_area, pool_list);
+	return area && area->state == DYNMEMMAP_HUGE ? area : NULL;
+}
+
+/**
+ * dynmemmap_cache_last() - the area to make free memory next
+ * @pool:	the pool
+ *
+ * Context: any; zone->lock held.
+ * Return: the area that is in the cache longest, or NULL if that has to stay for now,
+ * because TLBs still lead to its shared tail, or there is none.
+ */
+struct dynmemmap_area *dynmemmap_cache_last(struct dynmemmap_pool *pool)
+{
+	struct dynmemmap_area *area;
+
+	list_for_each_entry_reverse(area, &pool->cached, pool_list)
+		if (!(READ_ONCE(area->marks) & DYNMEMMAP_MARK_STALE))
 			return area;
 	return NULL;
 }

@@ -111,6 +111,136 @@ bool dynmemmap_populate_some(struct dynmemmap_area *area, u8 wanted, const char 
 }
 
 /*
+ * The shared tail of the zone of an area, made when it is needed for the first time.
+ * Return: NULL if stock and pools are empty.
+ */
+static struct page *area_tail(struct dynmemmap_area *area)
+{
+	struct dynmemmap_pool *pool = dynmemmap_zone_pool(area->zone);
+	struct dynmemmap_node *node = dynmemmap_area_node(area);
+	struct page *frames[DYNMEMMAP_POPULATE_NR_FRAMES];
+
+	/* Pairs with smp_store_release() below. */
+	if (smp_load_acquire(&pool->tail))
+		return pool->tail;
+	if (!dynmemmap_frames_take(node, frames, BIT(0)))
+		return NULL;
+	dynmemmap_vmemmap_fill_tail(area->zone, frames[0]);
+	scoped_guard(raw_spinlock_irqsave, &node->lock) {
+		if (pool->tail)
+			break;
+		smp_store_release(&pool->tail, frames[0]);
+		frames[0] = NULL;
+	}
+	dynmemmap_frames_put(node, frames, DYNMEMMAP_POPULATE_NR_FRAMES);
+	return pool->tail;
+}
+
+/**
+ * dynmemmap_populate_huge() - give an area one vmemmap page, and the shared tail
+ * @area:	an area that is MOVING
+ * @reason:	for the trace
+ *
+ * Context: as dynmemmap_populate().
+ * Return: true if the area is HUGE; false if stock and pools are empty, or it has
+ * been populated meanwhile.
+ */
+bool dynmemmap_populate_huge(struct dynmemmap_area *area, const char *reason)
+{
+	struct dynmemmap_node *node = dynmemmap_area_node(area);
+	struct page *frames[DYNMEMMAP_POPULATE_NR_FRAMES], *tail = area_tail(area);
+	u64 start = local_clock();
+
+	if (!tail || !dynmemmap_frames_take(node, frames, BIT(0)))
+		return false;
+	dynmemmap_vmemmap_fill(area, frames);
+	scoped_guard(raw_spinlock_irqsave, &node->lock) {
+		if (area->state != DYNMEMMAP_IDLE)
+			break;
+		dynmemmap_vmemmap_map(area, frames);
+		dynmemmap_vmemmap_map_tails(area, tail);
+		dynmemmap_set_state(area, DYNMEMMAP_HUGE);
+	}
+	dynmemmap_frames_put(node, frames, DYNMEMMAP_POPULATE_NR_FRAMES);
+	count_vm_event(DYNMEMMAP_POPULATE);
+	trace_dynmemmap_populate(area->area_nr, area->nid, reason, local_clock() - start);
+	return READ_ONCE(area->state) == DYNMEMMAP_HUGE;
+}
+
+/*
+ * Give a HUGE area in use frames for its tails.
+ * Return: true if it is the caller's to flush, and to remove DYNMEMMAP_MARK_STALE.
+ */
+static bool area_map_tails(struct dynmemmap_area *area, struct page **frames)
+{
+	guard(raw_spinlock_irqsave)(&dynmemmap_area_node(area)->lock);
+	if (area->state != DYNMEMMAP_HUGE || READ_ONCE(area->owner) != DYNMEMMAP_KERNEL)
+		return false;
+	area->marks |= DYNMEMMAP_MARK_STALE;
+	/* Pairs with smp_rmb() in dynmemmap_populate_tails(). */
+	smp_wmb();
+	dynmemmap_vmemmap_map(area, frames);
+	dynmemmap_set_state(area, DYNMEMMAP_SPLIT);
+	return true;
+}
+
+static void area_flush_tails(struct dynmemmap_area *area)
+{
+	/* With interrupts off other CPUs could not be told. */
+	lockdep_assert_irqs_enabled();
+	dynmemmap_vmemmap_flush(area, area, false);
+}
+
+/**
+ * dynmemmap_populate_tails() - give the tails of a HUGE area in use their own frames
+ * @area:	an area that the caller keeps from being given back, or asks about again
+ * @gfp:	how hard to try when stock and pools are empty
+ * @reason:	for the trace
+ *
+ * They hold what the shared tail held, so who reads them sees no difference. Nobody
+ * may write to them before no TLB remembers that: whoever wants to waits for a flush
+ * of his own.
+ *
+ * Context: interrupts enabled; zone->lock and dynmemmap_node.lock not held; as @gfp
+ * says.
+ * Return: true if the tails can be written, or the area is not in use; false if there
+ * is no memory, and nothing has changed.
+ */
+bool dynmemmap_populate_tails(struct dynmemmap_area *area, gfp_t gfp, const char *reason)
+{
+	const u8 tails = DYNMEMMAP_ALL_VMEMMAP_PAGES & ~BIT(0);
+	struct dynmemmap_node *node = dynmemmap_area_node(area);
+	struct page *frames[DYNMEMMAP_POPULATE_NR_FRAMES];
+	u64 start = local_clock();
+	unsigned int i;
+	bool mapped;
+
+	if (READ_ONCE(area->state) != DYNMEMMAP_HUGE) {
+		/* Pairs with smp_wmb() in area_map_tails(). */
+		smp_rmb();
+		if (READ_ONCE(area->marks) & DYNMEMMAP_MARK_STALE)
+			area_flush_tails(area);
+		return true;
+	}
+	if (!dynmemmap_frames_buy(node, frames, tails, gfp))
+		return false;
+	for (i = 1; i < DYNMEMMAP_AREA_NR_FRAMES; i++)
+		copy_page(page_address(frames[i]),
+			  page_address(dynmemmap_zone_pool(area->zone)->tail));
+	mapped = area_map_tails(area, frames);
+	dynmemmap_frames_put(node, frames, DYNMEMMAP_POPULATE_NR_FRAMES);
+	if (!mapped)
+		return dynmemmap_populate_tails(area, gfp, reason);
+
+	area_flush_tails(area);
+	scoped_guard(raw_spinlock_irqsave, &node->lock)
+		area->marks &= ~DYNMEMMAP_MARK_STALE;
+	count_vm_event(DYNMEMMAP_POPULATE);
+	trace_dynmemmap_populate(area->area_nr, area->nid, reason, local_clock() - start);
+	return true;
+}
+
+/*
  * A frame for the page table that self-hosting @area may need: of the stock, or,
  * when that is empty, the next one of the area.
  */
@@ -172,7 +302,7 @@ bool dynmemmap_self_host(struct dynmemmap_area *area)
 static bool area_unmap(struct dynmemmap_area *area, struct page **frames)
 {
 	guard(raw_spinlock_irqsave)(&dynmemmap_area_node(area)->lock);
-	if (area->state != DYNMEMMAP_SPLIT || dynmemmap_device_is_used(area))
+	if (area->state == DYNMEMMAP_IDLE || dynmemmap_device_is_used(area))
 		return false;
 	if (dynmemmap_vmemmap_hosts_table(area) && dynmemmap_vmemmap_table_is_shared(area))
 		return false;
@@ -194,8 +324,8 @@ static void frames_collect(struct dynmemmap_area *area, struct page **frames,
 
 /**
  * dynmemmap_unpopulate() - take the struct pages of areas away
- * @areas:	by pool_list, of one node; all SPLIT, and MOVING with every page free,
- *		or of a device
+ * @areas:	by pool_list, of one node; MOVING with every page free, or of a device;
+ *		IDLE ones stay so
  *
  * One flush serves the whole list, and the frames go back to the stock only
  * after it. Areas that host their own struct pages keep the frames. One that hosts

@@ -25,9 +25,9 @@ void dynmemmap_repairs_add(struct dynmemmap_area *area)
 	struct dynmemmap_node *node = dynmemmap_area_node(area);
 
 	guard(raw_spinlock_irqsave)(&node->lock);
-	if (area->warm || !dynmemmap_area_exists(area))
+	if (area->marks & DYNMEMMAP_MARK_WARM || !dynmemmap_area_exists(area))
 		return;
-	area->warm = true;
+	area->marks |= DYNMEMMAP_MARK_WARM;
 	area->next_warm_nr = node->warm_nr;
 	node->warm_nr = area->area_nr + 1;
 }
@@ -46,7 +46,7 @@ static struct dynmemmap_area *node_remove_warm(struct dynmemmap_node *node)
 		return NULL;
 	area = area_by_link(node->warm_nr);
 	node->warm_nr = area->next_warm_nr;
-	area->warm = false;
+	area->marks &= ~DYNMEMMAP_MARK_WARM;
 	return area;
 }
 
@@ -67,7 +67,7 @@ void dynmemmap_repairs_forget(struct dynmemmap_node *node, struct dynmemmap_area
 
 		if (area >= areas && area < areas + DYNMEMMAP_SECTION_NR_AREAS) {
 			*link = area->next_warm_nr;
-			area->warm = false;
+			area->marks &= ~DYNMEMMAP_MARK_WARM;
 		} else {
 			link = &area->next_warm_nr;
 		}
@@ -158,5 +158,33 @@ bool dynmemmap_repair(unsigned long address, bool write, bool present, unsigned 
 	WRITE_ONCE(node->repaired_ip, ip);
 	dynmemmap_worker_kick(node);
 	trace_dynmemmap_repair(area->area_nr, area->nid, false, ip, local_clock() - start);
+	return true;
+}
+
+/**
+ * dynmemmap_repair_tail() - repair a write to a shared tail
+ * @address:	the address that was written
+ * @ip:		the instruction that faulted
+ *
+ * Somebody has missed to call dynmemmap_folio_populate(), and this may be too late
+ * next time: with interrupts off it is an oops.
+ *
+ * Context: the page fault handler, interrupts enabled, as they were.
+ * Return: true if the write is worth another try.
+ */
+bool dynmemmap_repair_tail(unsigned long address, unsigned long ip)
+{
+	unsigned long pfn = page_to_pfn((struct page *)ALIGN_DOWN(address, sizeof(struct page)));
+	struct dynmemmap_area *area = dynmemmap_area_of(pfn);
+	u64 start = local_clock();
+
+	if (!area || READ_ONCE(area->state) != DYNMEMMAP_HUGE ||
+	    !dynmemmap_populate_tails(area, GFP_ATOMIC, "repair"))
+		return false;
+
+	atomic_long_inc(&dynmemmap_area_node(area)->nr_repairs[DYNMEMMAP_REPAIR_WRITE]);
+	count_vm_event(DYNMEMMAP_REPAIR_WRITES);
+	WARN_ONCE(true, "dynmemmap: repaired a write to a shared tail by %pS\n", (void *)ip);
+	trace_dynmemmap_repair(area->area_nr, area->nid, true, ip, local_clock() - start);
 	return true;
 }

@@ -222,8 +222,27 @@ static bool stock_buy_block(struct dynmemmap_node *node, gfp_t gfp, unsigned int
 /* The frames for one area, as one block where there is one. */
 static bool stock_buy(struct dynmemmap_node *node, gfp_t gfp)
 {
-	return stock_buy_block(node, gfp | __GFP_NORETRY, FRAMES_ORDER) ||
+	return stock_buy_block(node, (gfp & ~__GFP_NOFAIL) | __GFP_NORETRY, FRAMES_ORDER) ||
 	       stock_buy_block(node, gfp, 0);
+}
+
+/**
+ * dynmemmap_frames_buy() - take frames for one area, out of the allocator if need be
+ * @node:	the node of the area
+ * @frames:	where to put DYNMEMMAP_POPULATE_NR_FRAMES struct pages
+ * @wanted:	the vmemmap pages to populate, a bit each; frames of others are NULL
+ * @gfp:	how hard to try when stock and pools are empty
+ *
+ * Context: as dynmemmap_frames_take(), and as @gfp says.
+ * Return: true with all of them, false with none.
+ */
+bool dynmemmap_frames_buy(struct dynmemmap_node *node, struct page **frames, u8 wanted,
+			  gfp_t gfp)
+{
+	while (!dynmemmap_frames_take(node, frames, wanted))
+		if (!stock_buy(node, gfp))
+			return false;
+	return true;
 }
 
 /**

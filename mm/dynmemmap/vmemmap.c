@@ -11,6 +11,7 @@
 #include <asm/tlbflush.h>
 
 #include "core.h"
+#include "../internal.h"
 #include "../mm_init.h"
 
 static unsigned long area_vmemmap(const struct dynmemmap_area *area)
@@ -80,6 +81,29 @@ void dynmemmap_vmemmap_fill(const struct dynmemmap_area *area, struct page **fra
 }
 
 /**
+ * dynmemmap_vmemmap_fill_tail() - write the tail that all HUGE areas of a zone share
+ * @zone:	the zone
+ * @frame:	a frame that nobody else uses
+ *
+ * Tails of one order are alike: each tells how to get from its own address to the
+ * head page's.
+ *
+ * Context: any.
+ */
+void dynmemmap_vmemmap_fill_tail(struct zone *zone, struct page *frame)
+{
+	struct page *tail = page_address(frame);
+	unsigned int i;
+
+	__init_single_page(tail, 0, zone_idx(zone), zone_to_nid(zone));
+	set_page_count(tail, 0);
+	memset(&tail->lru, 0, sizeof(tail->lru));
+	prep_compound_tail(tail, NULL, DYNMEMMAP_AREA_ORDER);
+	for (i = 1; i < PAGE_SIZE / sizeof(struct page); i++)
+		tail[i] = *tail;
+}
+
+/**
  * dynmemmap_vmemmap_needs_table() - is there no page table to map an area with?
  * @area:	an area with nothing mapped
  *
@@ -118,8 +142,8 @@ static struct page *area_clear_table(const struct dynmemmap_area *area)
  *		dynmemmap_vmemmap_needs_table() says that none is needed; those that
  *		are in use now are set to NULL
  *
- * Makes not-present entries present, which no TLB has cached: no flush. What is
- * mapped already stays as it is.
+ * Makes not-present entries present, which no TLB has cached: no flush, but for
+ * entries that led to the shared tail. Own frames that are mapped already stay.
  *
  * Context: any; dynmemmap_node.lock of the node of @area held.
  */
@@ -154,9 +178,29 @@ void dynmemmap_vmemmap_map(struct dynmemmap_area *area, struct page **frames)
 }
 
 /**
+ * dynmemmap_vmemmap_map_tails() - put the shared tail behind all but the first
+ * @area:	an area of whose vmemmap pages only the first is mapped
+ * @tail:	the frame of its zone, see dynmemmap_vmemmap_fill_tail()
+ *
+ * Read-only, and no flush, as dynmemmap_vmemmap_map(). That it has a frame of its own
+ * later takes one, because TLBs remember this one then.
+ *
+ * Context: any; dynmemmap_node.lock of the node of @area held.
+ */
+void dynmemmap_vmemmap_map_tails(const struct dynmemmap_area *area, const struct page *tail)
+{
+	unsigned long addr = area_vmemmap(area) + PAGE_SIZE;
+	pte_t *pte = area_pte(area) + 1;
+	unsigned int i;
+
+	for (i = 1; i < DYNMEMMAP_AREA_NR_FRAMES; i++, addr += PAGE_SIZE, pte++)
+		set_pte_at(&init_mm, addr, pte, pfn_pte(page_to_pfn(tail), PAGE_KERNEL_RO));
+}
+
+/**
  * dynmemmap_vmemmap_unmap() - take away what is behind the vmemmap pages
- * @area:	an area whose vmemmap pages are private
- * @frames:	where to put the struct pages of the frames, or NULL; at
+ * @area:	an area that is not IDLE
+ * @frames:	where to put the struct pages of the area's own frames, or NULL; at
  *		DYNMEMMAP_TABLE_FRAME that of the page table if nobody needs it now
  *
  * TLBs may go on to use the frames until dynmemmap_vmemmap_flush() returns.
@@ -170,10 +214,7 @@ void dynmemmap_vmemmap_unmap(struct dynmemmap_area *area, struct page **frames)
 	unsigned int i;
 
 	for (i = 0; i < DYNMEMMAP_AREA_NR_FRAMES; i++, addr += PAGE_SIZE) {
-		frames[i] = NULL;
-		if (!(area->mapped & BIT(i)))
-			continue;
-		frames[i] = pte_page(ptep_get(pte + i));
+		frames[i] = area->mapped & BIT(i) ? pte_page(ptep_get(pte + i)) : NULL;
 		pte_clear(&init_mm, addr, pte + i);
 	}
 	WRITE_ONCE(area->mapped, 0);

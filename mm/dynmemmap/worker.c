@@ -313,6 +313,8 @@ void dynmemmap_kick(struct irq_work *work)
 		pr_notice_once("repaired a read of a struct page by %pS\n", (void *)repaired_ip);
 	if (dynmemmap_stock_is_low(node))
 		queue_work(system_highpri_wq, &node->refill_work);
+	if (dynmemmap_cache_is_large(node))
+		queue_work(system_highpri_wq, &node->trim_work);
 	queue_delayed_work(system_dfl_wq, &node->work, worker_delay());
 }
 
@@ -326,6 +328,41 @@ void dynmemmap_worker_kick(struct dynmemmap_node *node)
 {
 	if (READ_ONCE(dynmemmap_ready))
 		irq_work_queue(&node->kick_work);
+}
+
+/* Leave no more than as many areas as are left to the buddy allocator. */
+static void zone_trim(struct zone *zone)
+{
+	struct dynmemmap_pool *pool = dynmemmap_zone_pool(zone);
+	unsigned long nr_taken = 1;
+
+	while (nr_taken && READ_ONCE(pool->nr_cached) > READ_ONCE(dynmemmap_keep_areas)) {
+		LIST_HEAD(areas);
+		u64 start = local_clock();
+
+		cond_resched();
+		guard(mutex)(&dynmemmap_take_back_mutex);
+		if (!may_take_back())
+			return;
+		nr_taken = dynmemmap_cache_take(zone, TAKE_BACK_BATCH_AREAS, &areas);
+		areas_take_back(zone, &areas, nr_taken, start);
+	}
+}
+
+/**
+ * dynmemmap_trim() - make what is too much in the caches of a node free memory
+ * @work:	embedded in the node
+ *
+ * Context: workqueue.
+ */
+void dynmemmap_trim(struct work_struct *work)
+{
+	struct dynmemmap_node *node = container_of(work, struct dynmemmap_node, trim_work);
+	struct zone *zone, *zones = NODE_DATA(node->nid)->node_zones;
+
+	for (zone = zones; zone < zones + MAX_NR_ZONES; zone++)
+		if (populated_zone(zone))
+			zone_trim(zone);
 }
 
 /**
@@ -347,8 +384,10 @@ void dynmemmap_worker(struct work_struct *work)
 			return;
 	}
 	for (zone = zones; zone < zones + MAX_NR_ZONES; zone++) {
-		if (populated_zone(zone))
-			again |= zone_balance(zone);
+		if (!populated_zone(zone))
+			continue;
+		zone_trim(zone);
+		again |= zone_balance(zone);
 	}
 	scoped_guard(mutex, &dynmemmap_take_back_mutex) {
 		if (!may_take_back())
@@ -402,6 +441,56 @@ static void range_provide(unsigned long pfn, unsigned long end_pfn)
 		dynmemmap_stock_provide(dynmemmap_area_node(last), nr_areas, GFP_NOWAIT);
 }
 
+/* Return: true if the area is no longer in pool or cache. */
+static bool area_lend_for_range(struct dynmemmap_area *area)
+{
+	LIST_HEAD(areas);
+
+	if (!dynmemmap_pool_take_area(area) && !dynmemmap_cache_take_area(area))
+		return false;
+	list_add(&area->pool_list, &areas);
+	if (area->state == DYNMEMMAP_HUGE)
+		dynmemmap_unpopulate(&areas);
+	list_del_init(&area->pool_list);
+	dynmemmap_area_lend(area, "range");
+	return true;
+}
+
+/*
+ * Have all struct pages of an area, whoever has it. Nothing enters the pool now, and
+ * nothing but HUGE areas the cache: after this there is none in the range.
+ */
+static void area_show(struct dynmemmap_area *area)
+{
+	for (;; cpu_relax()) {
+		switch (READ_ONCE(area->owner)) {
+		case DYNMEMMAP_DEVICE:
+			dynmemmap_device_show(area);
+			return;
+		case DYNMEMMAP_POOL:
+		case DYNMEMMAP_CACHE:
+			if (area_lend_for_range(area))
+				return;
+			break;
+		case DYNMEMMAP_MOVING:
+			if (!READ_ONCE(area->zone))
+				return;
+			break;
+		case DYNMEMMAP_KERNEL:
+			if (!dynmemmap_populate_tails(area, GFP_NOWAIT, "range"))
+				return;
+			/* One whose TLB flush is under way may still enter the cache. */
+			if (READ_ONCE(area->owner) == DYNMEMMAP_KERNEL &&
+			    READ_ONCE(area->state) == DYNMEMMAP_SPLIT &&
+			    !(READ_ONCE(area->marks) & DYNMEMMAP_MARK_STALE))
+				return;
+			break;
+		default:
+			return;
+		}
+	}
+}
+
 static void range_lend(unsigned long start_pfn, unsigned long end_pfn)
 {
 	unsigned long pfn = ALIGN_DOWN(start_pfn, DYNMEMMAP_AREA_NR_PAGES);
@@ -413,12 +502,8 @@ static void range_lend(unsigned long start_pfn, unsigned long end_pfn)
 		range_provide(pfn, section_end_pfn);
 		for (; pfn < section_end_pfn; pfn += DYNMEMMAP_AREA_NR_PAGES) {
 			area = dynmemmap_area_of(pfn);
-			if (!area)
-				continue;
-			if (READ_ONCE(area->owner) == DYNMEMMAP_DEVICE)
-				dynmemmap_device_show(area);
-			else if (dynmemmap_pool_take_area(area))
-				dynmemmap_area_lend(area, "range");
+			if (area)
+				area_show(area);
 		}
 		cond_resched();
 	}

@@ -11,10 +11,10 @@
 
 /* What internal.h says of states and owners, written down a second time. */
 static const bool may_be[DYNMEMMAP_NR_STATES][DYNMEMMAP_NR_OWNERS] = {
-	/*			 KERNEL	POOL	MOVING	STOCK	DEVICE */
-	[DYNMEMMAP_IDLE]	= { false,	true,	true,	false,	true },
-	[DYNMEMMAP_HUGE]	= { true,	false,	true,	false,	false },
-	[DYNMEMMAP_SPLIT]	= { true,	true,	true,	true,	true },
+	/*			 KERNEL	POOL	MOVING	STOCK	DEVICE	CACHE */
+	[DYNMEMMAP_IDLE]	= { false,	true,	true,	false,	true,	false },
+	[DYNMEMMAP_HUGE]	= { true,	false,	true,	false,	false,	true },
+	[DYNMEMMAP_SPLIT]	= { true,	true,	true,	true,	true,	true },
 };
 
 static bool may_follow(unsigned int owner, unsigned int next)

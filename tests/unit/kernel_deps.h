@@ -134,6 +134,13 @@ static inline void list_move(struct list_head *entry, struct list_head *head)
 	     __list_node(pos, member) != (head);			\
 	     pos = list_first_entry(__list_node(pos, member), typeof(*pos), member))
 
+#define list_last_entry(head, type, member)	list_entry((head)->prev, type, member)
+
+#define list_for_each_entry_reverse(pos, head, member)			\
+	for (pos = list_last_entry(head, typeof(*pos), member);	\
+	     __list_node(pos, member) != (head);			\
+	     pos = list_last_entry(__list_node(pos, member), typeof(*pos), member))
+
 #define list_for_each_entry_safe(pos, following, head, member)		\
 	for (pos = list_first_entry(head, typeof(*pos), member),	\
 	     following = list_first_entry(__list_node(pos, member), typeof(*pos), member); \

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * pool.c: areas come and go, the count and the owner with them.
+ * pool.c: areas come and go, the counts and the owner with them.
  */
 #include "internal.h"
 
@@ -33,6 +33,20 @@ static void pool_check(unsigned long nr_expected)
 	CHECK(!dynmemmap_broken);
 }
 
+static void cache_check(unsigned long nr_expected)
+{
+	struct dynmemmap_area *area;
+	unsigned long nr_areas = 0;
+
+	list_for_each_entry(area, &pool.cached, pool_list) {
+		CHECK(area->owner == DYNMEMMAP_CACHE);
+		nr_areas++;
+	}
+	CHECK(nr_areas == nr_expected);
+	CHECK(pool.nr_cached == nr_expected);
+	CHECK(!dynmemmap_broken);
+}
+
 static void pool_starts_empty(void)
 {
 	setup();
@@ -41,7 +55,9 @@ static void pool_starts_empty(void)
 	CHECK(pool.compact_pfn == DYNMEMMAP_COMPACT_DONE);
 	CHECK(!pool.nr_scattered_left && !pool.nr_lent_compacted);
 	CHECK(pool.nr_in_use_compacted == ULONG_MAX);
+	CHECK(!dynmemmap_cache_first(&pool) && !dynmemmap_cache_last(&pool) && !pool.tail);
 	pool_check(0);
+	cache_check(0);
 }
 
 static void pool_add_and_remove_mirror(void)
@@ -142,6 +158,66 @@ static void pool_warns_of_removing_what_is_not_there(void)
 	dynmemmap_broken = false;
 }
 
+static void cache_add(unsigned int nr, unsigned int state)
+{
+	areas[nr].state = state;
+	dynmemmap_cache_add(&pool, &areas[nr]);
+}
+
+static void cache_gives_what_was_freed_last_and_takes_what_was_first(void)
+{
+	setup();
+	cache_add(0, DYNMEMMAP_HUGE);
+	cache_add(1, DYNMEMMAP_HUGE);
+	cache_add(2, DYNMEMMAP_HUGE);
+	cache_check(3);
+	pool_check(0);
+	CHECK(dynmemmap_cache_first(&pool) == &areas[2]);
+	CHECK(dynmemmap_cache_last(&pool) == &areas[0]);
+
+	dynmemmap_cache_remove(&pool, &areas[0]);
+	CHECK(areas[0].owner == DYNMEMMAP_MOVING && areas[0].state == DYNMEMMAP_HUGE);
+	CHECK(list_empty(&areas[0].pool_list));
+	cache_check(2);
+	CHECK(dynmemmap_cache_last(&pool) == &areas[1]);
+}
+
+static void cache_gives_only_huge_areas(void)
+{
+	setup();
+	cache_add(0, DYNMEMMAP_SPLIT);
+	CHECK(!dynmemmap_cache_first(&pool));
+	cache_add(1, DYNMEMMAP_HUGE);
+	cache_add(2, DYNMEMMAP_SPLIT);
+	CHECK(dynmemmap_cache_first(&pool) == &areas[1]);
+	cache_check(3);
+}
+
+static void cache_keeps_what_tlbs_remember(void)
+{
+	setup();
+	cache_add(0, DYNMEMMAP_HUGE);
+	cache_add(1, DYNMEMMAP_SPLIT);
+	areas[1].marks = DYNMEMMAP_MARK_STALE;
+	CHECK(dynmemmap_cache_last(&pool) == &areas[0]);
+	dynmemmap_cache_remove(&pool, &areas[0]);
+	CHECK(!dynmemmap_cache_last(&pool));
+	areas[1].marks = DYNMEMMAP_MARK_WARM;
+	CHECK(dynmemmap_cache_last(&pool) == &areas[1]);
+	cache_check(1);
+}
+
+static void cache_warns_of_areas_that_do_not_belong(void)
+{
+	setup();
+	test_expect_warning();
+	cache_add(0, DYNMEMMAP_IDLE);
+	CHECK(test_has_warned());
+	CHECK(areas[0].owner == DYNMEMMAP_MOVING);
+	dynmemmap_broken = false;
+	cache_check(0);
+}
+
 static const struct test tests[] = {
 	{ "pool starts empty", pool_starts_empty },
 	{ "pool add and remove mirror each other", pool_add_and_remove_mirror },
@@ -151,6 +227,11 @@ static const struct test tests[] = {
 	{ "pool has areas with struct pages too", pool_has_areas_with_struct_pages_too },
 	{ "pool warns of areas that do not belong", pool_warns_of_areas_that_do_not_belong },
 	{ "pool warns of removing what is not there", pool_warns_of_removing_what_is_not_there },
+	{ "cache gives what was freed last, and takes what was first",
+	  cache_gives_what_was_freed_last_and_takes_what_was_first },
+	{ "cache gives only huge areas", cache_gives_only_huge_areas },
+	{ "cache keeps what TLBs remember", cache_keeps_what_tlbs_remember },
+	{ "cache warns of areas that do not belong", cache_warns_of_areas_that_do_not_belong },
 };
 
 int main(void)

@@ -12,6 +12,19 @@
 #include <asm/trap_pf.h>
 
 #ifdef CONFIG_DYNAMIC_MEMMAP
+/* A write to what is mapped: to a shared tail, where other CPUs have to be told. */
+static inline bool dynmemmap_tail_fault(struct pt_regs *regs, unsigned long address)
+{
+	bool repaired;
+
+	if (!(regs->flags & X86_EFLAGS_IF))
+		return false;
+	local_irq_enable();
+	repaired = dynmemmap_repair_tail(address, regs->ip);
+	local_irq_disable();
+	return repaired;
+}
+
 /**
  * dynmemmap_fault() - look at a kernel page fault
  * @regs:	registers at the fault
@@ -26,6 +39,8 @@ static inline bool dynmemmap_fault(struct pt_regs *regs, unsigned long error_cod
 {
 	if (!dynmemmap_enabled() || address < VMEMMAP_START)
 		return false;
+	if (error_code & X86_PF_WRITE && error_code & X86_PF_PROT)
+		return dynmemmap_tail_fault(regs, address);
 	if (!dynmemmap_repair(address, error_code & X86_PF_WRITE, error_code & X86_PF_PROT,
 			      regs->ip))
 		return false;

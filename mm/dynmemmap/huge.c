@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * HUGE areas: a huge folio needs the struct pages of its first vmemmap page, and of
+ * the others only that they are tails. It comes out of the pool so, and is populated
+ * when somebody is about to write to a tail: when the folio is split, or mapped by
+ * PTEs.
+ *
+ * Freeing happens in contexts where no TLB can be flushed. So what is freed as HUGE
+ * goes to the cache of its zone, stays mapped, and serves the next huge folio; what
+ * is too much there becomes IDLE by a worker, or by an allocation that finds no other
+ * memory and may sleep.
+ */
+#include <linux/mm.h>
+#include <linux/page-isolation.h>
+
+#include "core.h"
+#include "../internal.h"
+#include "../page_alloc.h"
+
+/* Areas that an allocation makes free memory of at once. */
+#define RECYCLE_AREAS	4
+/* For those who cannot fail: all of the zones' reserves. */
+#define GFP_POPULATE_NOFAIL	(GFP_ATOMIC | __GFP_MEMALLOC)
+
+static_assert(DYNMEMMAP_HUGE_ORDER == DYNMEMMAP_AREA_ORDER);
+
+/* Tails are alike only where they hold a mask, and not the address of their head. */
+static bool huge_is_possible(void)
+{
+	return compound_info_has_mask() && sizeof(struct page) == sizeof(struct dynmemmap_area);
+}
+
+static void area_use(struct dynmemmap_area *area)
+{
+	struct page *page = pfn_to_page(dynmemmap_area_pfn(area));
+
+	lockdep_assert_held(&area->zone->lock);
+	dynmemmap_set_owner(area, DYNMEMMAP_KERNEL);
+	if (get_pageblock_migratetype(page) != MIGRATE_MOVABLE)
+		init_pageblock_migratetype(page, MIGRATE_MOVABLE, false);
+}
+
+static bool zone_use_cached(struct zone *zone, struct page **page)
+{
+	struct dynmemmap_pool *pool = dynmemmap_zone_pool(zone);
+	struct dynmemmap_area *area;
+
+	if (!READ_ONCE(pool->nr_cached))
+		return false;
+	guard(spinlock_irqsave)(&zone->lock);
+	area = dynmemmap_cache_first(pool);
+	if (!area)
+		return false;
+	dynmemmap_cache_remove(pool, area);
+	area_use(area);
+	*page = pfn_to_page(dynmemmap_area_pfn(area));
+	return true;
+}
+
+static bool zone_use_pooled(struct zone *zone, struct page **page)
+{
+	struct dynmemmap_area *area = dynmemmap_pool_take(zone);
+	LIST_HEAD(areas);
+
+	if (!area)
+		return false;
+	if (READ_ONCE(area->state) != DYNMEMMAP_IDLE || !dynmemmap_populate_huge(area, "huge")) {
+		/* A repaired read has populated it: good enough for the free lists. */
+		dynmemmap_area_lend(area, "allocation");
+		return false;
+	}
+	dynmemmap_area_prepare_free(area);
+	guard(spinlock_irqsave)(&zone->lock);
+	area_use(area);
+	*page = pfn_to_page(dynmemmap_area_pfn(area));
+	return true;
+}
+
+struct page *__dynmemmap_huge_alloc(struct zone *zone)
+{
+	struct page *page;
+
+	if (!huge_is_possible())
+		return NULL;
+	if (zone_use_cached(zone, &page) || zone_use_pooled(zone, &page))
+		return page;
+	return NULL;
+}
+
+bool __dynmemmap_page_is_huge(const struct page *page)
+{
+	const struct dynmemmap_area *area = dynmemmap_area_of(page_to_pfn(page));
+
+	return area && READ_ONCE(area->state) == DYNMEMMAP_HUGE;
+}
+
+/*
+ * Take an area whose pages have just been freed out of the hands of the allocator.
+ * Return: false if it has all its struct pages, and the allocator can have it.
+ */
+static bool area_free_huge(struct dynmemmap_area *area)
+{
+	guard(raw_spinlock_irqsave)(&dynmemmap_area_node(area)->lock);
+	if (area->state != DYNMEMMAP_HUGE && !(area->marks & DYNMEMMAP_MARK_STALE))
+		return false;
+	dynmemmap_set_owner(area, DYNMEMMAP_MOVING);
+	return true;
+}
+
+/*
+ * Somebody who had no reference has populated the area after
+ * __free_pages_prepare() had seen that it was HUGE: prepare the rest.
+ */
+static void prepare_tails(struct page *page)
+{
+	unsigned long i;
+
+	for (i = DYNMEMMAP_HUGE_NR_STRUCT_PAGES; i < DYNMEMMAP_AREA_NR_PAGES; i++) {
+		page[i].mapping = NULL;
+		clear_compound_head(page + i);
+	}
+}
+
+bool __dynmemmap_huge_free(struct zone *zone, struct page *page)
+{
+	struct dynmemmap_area *area = dynmemmap_area_of(page_to_pfn(page));
+	struct dynmemmap_pool *pool = dynmemmap_zone_pool(zone);
+
+	if (!area || !IS_ALIGNED(page_to_pfn(page), DYNMEMMAP_AREA_NR_PAGES))
+		return false;
+	scoped_guard(spinlock_irqsave, &zone->lock) {
+		if (!area_free_huge(area))
+			break;
+		dynmemmap_cache_add(pool, area);
+		if (pool->nr_cached > READ_ONCE(dynmemmap_keep_areas))
+			dynmemmap_worker_kick(dynmemmap_area_node(area));
+		return true;
+	}
+	if (PageTail(page + DYNMEMMAP_HUGE_NR_STRUCT_PAGES))
+		prepare_tails(page);
+	return false;
+}
+
+/**
+ * dynmemmap_cache_is_large() - is there more in the caches than is worth keeping?
+ * @node:	the node
+ *
+ * Some may come and go at once; the worker sees to the rest when it passes.
+ *
+ * Context: any, takes no lock.
+ * Return: true if dynmemmap_trim() is due.
+ */
+bool dynmemmap_cache_is_large(struct dynmemmap_node *node)
+{
+	unsigned int zid;
+
+	for (zid = 0; zid < MAX_NR_ZONES; zid++)
+		if (READ_ONCE(node->pools[zid].nr_cached) > 2 * READ_ONCE(dynmemmap_keep_areas))
+			return true;
+	return false;
+}
+
+/**
+ * dynmemmap_cache_take() - take areas out of a cache, to make free memory of them
+ * @zone:	the zone
+ * @nr_wanted:	how many at most
+ * @areas:	where to put them, by pool_list; MOVING, and the caller's
+ *
+ * Context: any but NMI; takes zone->lock.
+ * Return: how many.
+ */
+unsigned long dynmemmap_cache_take(struct zone *zone, unsigned long nr_wanted,
+				   struct list_head *areas)
+{
+	struct dynmemmap_pool *pool = dynmemmap_zone_pool(zone);
+	struct dynmemmap_area *area;
+	unsigned long nr_taken;
+
+	guard(spinlock_irqsave)(&zone->lock);
+	for (nr_taken = 0; nr_taken < nr_wanted; nr_taken++) {
+		area = dynmemmap_cache_last(pool);
+		if (!area)
+			break;
+		dynmemmap_cache_remove(pool, area);
+		list_add(&area->pool_list, areas);
+	}
+	return nr_taken;
+}
+
+/**
+ * dynmemmap_cache_take_area() - take a particular area out of its cache
+ * @area:	any area
+ *
+ * Context: any but NMI; takes zone->lock.
+ * Return: true if it was there and could leave, and is MOVING and the caller's now.
+ */
+bool dynmemmap_cache_take_area(struct dynmemmap_area *area)
+{
+	struct zone *zone = READ_ONCE(area->zone);
+
+	if (!zone || READ_ONCE(area->owner) != DYNMEMMAP_CACHE)
+		return false;
+	guard(spinlock_irqsave)(&zone->lock);
+	if (area->zone != zone || READ_ONCE(area->owner) != DYNMEMMAP_CACHE ||
+	    READ_ONCE(area->marks) & DYNMEMMAP_MARK_STALE)
+		return false;
+	dynmemmap_cache_remove(dynmemmap_zone_pool(zone), area);
+	return true;
+}
+
+bool __dynmemmap_recycle(struct zone *zone, gfp_t gfp)
+{
+	struct dynmemmap_area *area, *next;
+	LIST_HEAD(areas);
+	bool lent = false;
+
+	if (!READ_ONCE(dynmemmap_zone_pool(zone)->nr_cached))
+		return false;
+	if (!gfpflags_allow_blocking(gfp)) {
+		dynmemmap_worker_kick(dynmemmap_nodes[zone_to_nid(zone)]);
+		return false;
+	}
+	dynmemmap_cache_take(zone, RECYCLE_AREAS, &areas);
+	dynmemmap_unpopulate(&areas);
+	list_for_each_entry_safe(area, next, &areas, pool_list) {
+		list_del_init(&area->pool_list);
+		lent |= dynmemmap_area_lend(area, "recycle");
+	}
+	return lent;
+}
+
+/*
+ * Return: true if the tails of a folio can be written to; false if there is no
+ * memory, and nothing has changed.
+ */
+static bool folio_populate(struct folio *folio, gfp_t gfp)
+{
+	struct dynmemmap_area *area = dynmemmap_area_of(folio_pfn(folio));
+
+	return !area || dynmemmap_populate_tails(area, gfp, "split");
+}
+
+bool __dynmemmap_folio_populate(struct folio *folio, gfp_t gfp)
+{
+	/* Those of whom memory is reclaimed may not use all that is kept for it. */
+	return folio_populate(folio, (gfp & GFP_RECLAIM_MASK) | __GFP_NOMEMALLOC);
+}
+
+void __dynmemmap_folio_populate_nofail(struct folio *folio)
+{
+	/*
+	 * Not out of memory: out of all that is kept for when that happens. What
+	 * the page tables lead to would be lost.
+	 */
+	if (!folio_populate(folio, GFP_POPULATE_NOFAIL))
+		panic("dynmemmap: no memory for the struct pages of a huge page\n");
+}
+
+/* The folio that a PMD maps, with a reference, if its area is HUGE. */
+static struct folio *pmd_huge_folio_get(struct vm_area_struct *vma, pmd_t *pmd)
+{
+	struct folio *folio = NULL;
+	spinlock_t *ptl = pmd_lock(vma->vm_mm, pmd);
+
+	if (pmd_present(*pmd) && pmd_trans_huge(*pmd) && !is_huge_zero_pmd(*pmd) &&
+	    __dynmemmap_page_is_huge(pmd_page(*pmd))) {
+		folio = pmd_folio(*pmd);
+		folio_get(folio);
+	}
+	spin_unlock(ptl);
+	return folio;
+}
+
+/* Another folio may be there when one is populated: until there is none to populate. */
+static bool pmd_populate_folio(struct vm_area_struct *vma, pmd_t *pmd, gfp_t gfp)
+{
+	struct folio *folio;
+	bool populated = true;
+
+	while (populated && (folio = pmd_huge_folio_get(vma, pmd))) {
+		populated = folio_populate(folio, gfp);
+		folio_put(folio);
+	}
+	return populated;
+}
+
+void __dynmemmap_pmd_populate(struct vm_area_struct *vma, pmd_t *pmd)
+{
+	const bool reclaims = current->flags & PF_MEMALLOC;
+
+	pmd_populate_folio(vma, pmd, reclaims ? GFP_POPULATE_NOFAIL : GFP_KERNEL | __GFP_NOFAIL);
+}
+
+bool __dynmemmap_vma_populate(struct vm_area_struct *vma, unsigned long addr)
+{
+	pmd_t *pmd;
+
+	if (IS_ALIGNED(addr, PMD_SIZE))
+		return true;
+	pmd = mm_find_pmd(vma->vm_mm, addr);
+	return !pmd || pmd_populate_folio(vma, pmd, GFP_KERNEL);
+}

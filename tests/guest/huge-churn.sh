@@ -1,0 +1,52 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Huge pages are split, forked, written, swapped, collapsed and freed on four CPUs at
+# once, while others use up the memory and give it back, and every byte is verified.
+#
+# kernels: dynamic
+# also: stock debug
+# mem: 768M
+# cpus: 4
+# append: dynamic_memmap=on
+# timeout: 300
+
+# shellcheck disable=SC2317 # called by name
+. "$DYNMEMMAP/tests/guest/lib.sh"
+
+seconds=30
+[[ $KERNEL != debug ]] || seconds=120
+
+all_churn()
+{
+	local seed job
+	local -a jobs=()
+
+	for seed in 1 2 3 4; do
+		"$DYNMEMMAP/tests/guest/huge.py" churn $seconds $((RANDOM * 4 + seed)) &
+		jobs+=($!)
+	done
+	for job in "${jobs[@]}"; do
+		wait "$job" || return
+	done
+}
+
+echo always >/sys/kernel/mm/transparent_hugepage/enabled
+echo 100 >/sys/kernel/mm/transparent_hugepage/khugepaged/scan_sleep_millisecs
+echo 1 >/sys/kernel/mm/ksm/run
+number=$(zram_swap 1G)
+note "swap on zram$number"
+remember_memmap
+! dm_on || echo 10 >"$DM/take_back_delay_ms"
+
+load_start --vm 1 --vm-bytes 60% --vm-method write64 --vm-hang 0 --vm-madvise hugepage
+expect_success "huge pages keep their contents" all_churn
+load_stop
+note "$(grep -E '^(thp_(fault_alloc|split_page|split_pmd|collapse_alloc|swpout)|pswpout) ' \
+	/proc/vmstat)"
+expect "some were split" "$(vmstat thp_split_pmd)" -gt 20
+expect_success "swap ends" zram_swap_end
+expect_memmap_back 20
+expect_consistent
+
+finish

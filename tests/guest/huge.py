@@ -1,0 +1,296 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""Do to huge pages what splits them, and verify every byte.
+
+usage: huge.py ACTION...
+       huge.py churn SECONDS SEED
+
+Where areas are counted, each ACTION also checks that its huge pages had few struct
+pages before, and all of them afterwards if it splits them. churn does one thing
+after another to the same pages, at random; its processes may be killed at any time.
+Says which ACTION failed and how.
+"""
+
+import ctypes
+import os
+import random
+import signal
+import struct
+import sys
+import time
+
+PAGE, HUGE = 4096, 2 << 20
+PAGES = HUGE // PAGE
+AREAS = 6
+LIBC = ctypes.CDLL(None, use_errno=True)
+LIBC.mmap.restype = LIBC.mremap.restype = ctypes.c_long
+PROT_RW, PROT_READ = 3, 1
+MAP_SHARED, MAP_PRIVATE_ANONYMOUS, MAP_FIXED = 1, 0x22, 0x10
+MREMAP_TO = 3
+MADV_DONTNEED, MADV_FREE, MADV_MERGEABLE, MADV_HUGEPAGE = 4, 8, 12, 14
+MADV_PAGEOUT, MADV_COLLAPSE = 21, 25
+SYSFS = "/sys/kernel/mm/dynamic_memmap"
+
+
+def must(value, what):
+    if not value:
+        raise AssertionError(what)
+
+
+def call(name, *args):
+    """A function of the C library, by its name; addresses and sizes are long."""
+    result = getattr(LIBC, name)(*map(ctypes.c_long, args))
+    if result == -1:
+        error = ctypes.get_errno()
+        raise OSError(error, f"{name}: {os.strerror(error)}")
+    return result
+
+
+def count_areas(state):
+    """Areas in a state, or None on a kernel that has no areas."""
+    try:
+        with open(f"{SYSFS}/areas_{state}", encoding="ascii") as file:
+            return int(file.read())
+    except FileNotFoundError:
+        return None
+
+
+def page_pattern(seed, page):
+    return struct.pack("<QQ", seed, page) * (PAGE // 16)
+
+
+class Memory:
+    """Huge pages, and what has to be in each of their small ones; None: anything."""
+
+    def __init__(self, areas=AREAS, fd=-1):
+        self.size = areas * HUGE
+        room = call("mmap", 0, self.size + HUGE, 0, MAP_PRIVATE_ANONYMOUS, -1, 0)
+        self.base = (room + HUGE - 1) // HUGE * HUGE
+        flags = MAP_PRIVATE_ANONYMOUS if fd < 0 else MAP_SHARED
+        call("mmap", self.base, self.size, PROT_RW, flags | MAP_FIXED, fd, 0)
+        call("madvise", self.base, self.size, MADV_HUGEPAGE)
+        self.seeds = [0] * (self.size // PAGE)
+
+    def address(self, page):
+        return self.base + page * PAGE
+
+    def write(self, page, seed):
+        ctypes.memmove(self.address(page), page_pattern(seed, page), PAGE)
+        self.seeds[page] = seed
+
+    def fill(self, seed):
+        for page in range(self.size // PAGE):
+            self.write(page, seed)
+
+    def verify(self):
+        for page, seed in enumerate(self.seeds):
+            if seed is None:
+                continue
+            wanted = page_pattern(seed, page) if seed else bytes(PAGE)
+            must(ctypes.string_at(self.address(page), PAGE) == wanted,
+                 f"page {page} does not hold what was written")
+
+    def each_middle(self):
+        """A page in the middle of each huge one."""
+        return range(PAGES // 2, self.size // PAGE, PAGES)
+
+    def free(self):
+        call("munmap", self.base, self.size)
+
+
+def in_child(function):
+    """Run it in a child; it must succeed."""
+    child = os.fork()
+    if not child:
+        status = 1
+        try:
+            function()
+            status = 0
+        except (AssertionError, OSError) as error:
+            print(error, flush=True)
+        finally:
+            os._exit(status)
+    must(os.waitpid(child, 0)[1] == 0, "the child failed")
+
+
+def protect(memory):
+    for page in memory.each_middle():
+        call("mprotect", memory.address(page), PAGE, PROT_READ)
+    memory.verify()
+    call("mprotect", memory.base, memory.size, PROT_RW)
+
+
+def unmap(memory):
+    for page in memory.each_middle():
+        call("munmap", memory.address(page), PAGE)
+        call("mmap", memory.address(page), PAGE, PROT_RW,
+             MAP_PRIVATE_ANONYMOUS | MAP_FIXED, -1, 0)
+        memory.seeds[page] = 0
+
+
+def discard(memory):
+    for page in memory.each_middle():
+        call("madvise", memory.address(page), PAGE, MADV_DONTNEED)
+        memory.seeds[page] = 0
+
+
+def lazy_free(memory):
+    for page in memory.each_middle():
+        call("madvise", memory.address(page), PAGE, MADV_FREE)
+        memory.seeds[page] = None
+
+
+def move(memory):
+    """A small page out of each huge one, to another address and back."""
+    room = call("mmap", 0, PAGE, 0, MAP_PRIVATE_ANONYMOUS, -1, 0)
+    for page in memory.each_middle():
+        for source, target in ((memory.address(page), room), (room, memory.address(page))):
+            call("mremap", source, PAGE, PAGE, MREMAP_TO, target)
+    call("munmap", room, PAGE)
+
+
+def lock(memory):
+    for page in memory.each_middle():
+        call("mlock", memory.address(page), PAGE)
+        call("munlock", memory.address(page), PAGE)
+
+
+def fork_child_writes(memory):
+    def child():
+        for page in memory.each_middle():
+            memory.write(page, 77)
+        memory.verify()
+    in_child(child)
+
+
+def fork_parent_writes(memory):
+    def child():
+        os.read(go[0], 1)
+        memory.verify()
+    go = os.pipe()
+    process = os.fork()
+    if not process:
+        status = 1
+        try:
+            child()
+            status = 0
+        finally:
+            os._exit(status)
+    for page in memory.each_middle():
+        memory.write(page, 78)
+    os.write(go[1], b"g")
+    must(os.waitpid(process, 0)[1] == 0, "the child sees what the parent wrote")
+    for end in go:
+        os.close(end)
+
+
+def page_out(memory):
+    call("madvise", memory.base, memory.size, MADV_PAGEOUT)
+
+
+def collapse(memory):
+    discard(memory)
+    call("madvise", memory.base, memory.size, MADV_COLLAPSE)
+
+
+def merge(memory):
+    """Pages that are alike, for KSM, if that runs."""
+    for page in memory.each_middle():
+        ctypes.memset(memory.address(page), 1, PAGE)
+        memory.seeds[page] = None
+    call("madvise", memory.base, memory.size, MADV_MERGEABLE)
+    time.sleep(0.5)
+
+
+def killed(memory):
+    """A child that splits all it has is killed somewhere in between."""
+    child = os.fork()
+    if not child:
+        while True:
+            fork_child_writes(memory)
+            protect(memory)
+            discard(memory)
+    time.sleep(random.random() / 10)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+
+
+# What splits every huge page, and what does not have to.
+SPLITTERS = {
+    "protect": protect, "unmap": unmap, "discard": discard, "lazy-free": lazy_free,
+    "move": move, "lock": lock, "fork-parent-writes": fork_parent_writes,
+    "page-out": page_out,
+}
+OTHERS = {
+    "fork-child-writes": fork_child_writes, "collapse": collapse, "merge": merge,
+    "killed": killed, "rest": lambda memory: None,
+}
+
+
+def expect_areas(state, least, most, what):
+    found = count_areas(state)
+    if found is not None:
+        must(least <= found <= most, f"{what}: {found} areas are {state}, "
+             f"not {least} to {most}")
+
+
+def run_action(name):
+    before = count_areas("huge") or 0
+    memory = Memory()
+    memory.fill(1)
+    # Those that were kept from before may be among them.
+    expect_areas("huge", AREAS, before + AREAS, "filled")
+    memory.verify()
+    {**SPLITTERS, **OTHERS}[name](memory)
+    if name in SPLITTERS:
+        expect_areas("huge", 0, before, "split")
+    memory.verify()
+    for page in range(0, memory.size // PAGE, 7):
+        memory.write(page, 2)
+    memory.verify()
+    memory.free()
+
+
+def churn(seconds, seed):
+    random.seed(seed)
+    # KSM and swap take their time for each.
+    actions = [*SPLITTERS.values(), *OTHERS.values(), fork_child_writes, collapse, protect]
+    end = time.monotonic() + seconds
+    rounds = 0
+    while time.monotonic() < end:
+        memory = Memory(4)
+        memory.fill(random.randrange(1, 1 << 60))
+        for _ in range(random.randrange(1, 6)):
+            action = random.choice(actions)
+            try:
+                action(memory)
+            except OSError as error:
+                # Nobody promises that there is memory for a huge page.
+                if action is not collapse:
+                    raise error
+            memory.verify()
+            memory.write(random.randrange(memory.size // PAGE), random.randrange(1, 1 << 60))
+        memory.verify()
+        memory.free()
+        rounds += 1
+    print(f"{rounds} rounds")
+
+
+def main():
+    names = sys.argv[1:]
+    if len(names) == 3 and names[0] == "churn":
+        churn(float(names[1]), int(names[2]))
+        return 0
+    if not names or not SPLITTERS.keys() | OTHERS.keys() >= set(names):
+        sys.exit(f"{__doc__.strip()}\n\nactions: {' '.join([*SPLITTERS, *OTHERS])}")
+    for name in names:
+        try:
+            run_action(name)
+        except (AssertionError, OSError) as error:
+            print(f"{name}: {error}")
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,55 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Huge folios have one page of struct pages, and get the others when they are split,
+# in each way that there is.
+#
+# kernels: dynamic
+# also: stock debug
+# mem: 2G
+# append: dynamic_memmap=on
+# timeout: 300
+
+# shellcheck disable=SC2016 # evaluated again and again
+. "$DYNMEMMAP/tests/guest/lib.sh"
+
+huge=$DYNMEMMAP/tests/guest/huge.py
+thp=/sys/kernel/mm/transparent_hugepage
+
+echo madvise >$thp/enabled
+echo 1 >/sys/kernel/mm/ksm/run
+number=$(zram_swap 512M)
+note "swap on zram$number"
+remember_memmap
+
+for action in rest protect unmap discard lazy-free move lock fork-child-writes \
+	fork-parent-writes page-out collapse merge killed; do
+	expect_success "$action" "$huge" $action
+done
+
+if dm_on; then
+	rest=$(memmap_kib)
+	expect_success "400 huge pages are filled" hold_start some 800 thp
+	kib=$(($(memmap_kib) - rest))
+	note "400 huge pages cost $kib KiB"
+	expect "each costs at most 5 KiB" "$kib" -le 2000
+	expect_success "they keep their contents" hold_check some
+	echo 1 >/sys/kernel/debug/split_huge_pages
+	expect "they are split" "$(dm areas_huge)" -lt 20
+	expect_success "they keep their contents" hold_check some
+	hold_stop some
+	echo 100 >/proc/sys/vm/nr_hugepages
+	expect "pages of hugetlb are huge areas" "$(dm areas_huge)" -ge 100
+	echo 0 >/proc/sys/vm/nr_hugepages
+	expect_success "and go as such" eventually 10 eval '(($(dm areas_huge) <= 16))'
+fi
+
+for bad in 'no numbers' 0 99999999,0x0,0x1000; do
+	expect_failure "to split '$bad' fails" \
+		bash -c "echo '$bad' >/sys/kernel/debug/split_huge_pages"
+done
+expect_success "swap ends" zram_swap_end
+expect_memmap_back 20
+expect_consistent
+
+finish
