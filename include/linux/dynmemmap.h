@@ -87,8 +87,8 @@ static inline bool dynmemmap_can_lend(struct zone *zone, unsigned int order)
 
 /* Order of the folios that a HUGE area serves. */
 #define DYNMEMMAP_HUGE_ORDER		(PMD_SHIFT - PAGE_SHIFT)
-/* The struct pages that such a folio has for itself; the others are a shared tail. */
-#define DYNMEMMAP_HUGE_NR_STRUCT_PAGES	(PAGE_SIZE / sizeof(struct page))
+/* As an order: the struct pages that struct folio covers. All others are mere tails. */
+#define DYNMEMMAP_HUGE_PREP_ORDER	2
 
 struct page *__dynmemmap_huge_alloc(struct zone *zone);
 
@@ -130,18 +130,23 @@ static inline bool dynmemmap_huge_free(struct zone *zone, struct page *page, uns
 bool __dynmemmap_page_is_huge(const struct page *page);
 
 /**
- * dynmemmap_nr_struct_pages() - how many struct pages of a block can be written
+ * dynmemmap_prep_order() - how many struct pages of a block have to be prepared
  * @page: its first page
  * @order: its order
  *
+ * For when a block becomes a compound page, and when it ceases to be one.
+ *
  * Context: any; the caller has the block to itself.
- * Return: as many as it has pages, or those that it does not share.
+ * Return: the order of their number: @order, or less if all others are tails already,
+ * and stay so.
  */
-static inline unsigned long dynmemmap_nr_struct_pages(const struct page *page, unsigned int order)
+static inline unsigned int dynmemmap_prep_order(const struct page *page, unsigned int order)
 {
 	if (dynmemmap_enabled() && order == DYNMEMMAP_HUGE_ORDER && __dynmemmap_page_is_huge(page))
-		return DYNMEMMAP_HUGE_NR_STRUCT_PAGES;
-	return 1UL << order;
+		order = DYNMEMMAP_HUGE_PREP_ORDER;
+	/* So that the compiler makes the same loop of it as without us. */
+	OPTIMIZER_HIDE_VAR(order);
+	return order;
 }
 
 bool __dynmemmap_recycle(struct zone *zone, gfp_t gfp);
@@ -589,9 +594,9 @@ static inline bool dynmemmap_huge_free(struct zone *zone, struct page *page, uns
 	return false;
 }
 
-static inline unsigned long dynmemmap_nr_struct_pages(const struct page *page, unsigned int order)
+static inline unsigned int dynmemmap_prep_order(const struct page *page, unsigned int order)
 {
-	return 1UL << order;
+	return order;
 }
 
 static inline bool dynmemmap_recycle(struct zone *zone, gfp_t gfp) { return false; }

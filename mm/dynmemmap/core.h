@@ -138,6 +138,8 @@ static inline bool dynmemmap_area_exists(const struct dynmemmap_area *area)
 /* vmemmap.c */
 void dynmemmap_vmemmap_fill(const struct dynmemmap_area *area, struct page **frames);
 void dynmemmap_vmemmap_fill_tail(struct zone *zone, struct page *frame);
+void dynmemmap_vmemmap_fill_huge(const struct dynmemmap_area *area, struct page *frame,
+				 const struct page *tail);
 bool dynmemmap_vmemmap_needs_table(const struct dynmemmap_area *area);
 void dynmemmap_vmemmap_map(struct dynmemmap_area *area, struct page **frames);
 void dynmemmap_vmemmap_map_tails(const struct dynmemmap_area *area, const struct page *tail);

@@ -23,12 +23,7 @@
 #define GFP_POPULATE_NOFAIL	(GFP_ATOMIC | __GFP_MEMALLOC)
 
 static_assert(DYNMEMMAP_HUGE_ORDER == DYNMEMMAP_AREA_ORDER);
-
-/* Tails are alike only where they hold a mask, and not the address of their head. */
-static bool huge_is_possible(void)
-{
-	return compound_info_has_mask() && sizeof(struct page) == sizeof(struct dynmemmap_area);
-}
+static_assert(sizeof(struct folio) == sizeof(struct page) << DYNMEMMAP_HUGE_PREP_ORDER);
 
 static void area_use(struct dynmemmap_area *area)
 {
@@ -80,7 +75,8 @@ struct page *__dynmemmap_huge_alloc(struct zone *zone)
 {
 	struct page *page;
 
-	if (!huge_is_possible())
+	/* Tails are alike only where they hold a mask, and not their head's address. */
+	if (!compound_info_has_mask())
 		return NULL;
 	if (zone_use_cached(zone, &page) || zone_use_pooled(zone, &page))
 		return page;
@@ -94,16 +90,29 @@ bool __dynmemmap_page_is_huge(const struct page *page)
 	return area && READ_ONCE(area->state) == DYNMEMMAP_HUGE;
 }
 
-/*
- * Take an area whose pages have just been freed out of the hands of the allocator.
- * Return: false if it has all its struct pages, and the allocator can have it.
- */
-static bool area_free_huge(struct dynmemmap_area *area)
+/* Has it all its struct pages, on every CPU? Then it has them until it is free. */
+static bool area_is_whole(const struct dynmemmap_area *area)
 {
-	guard(raw_spinlock_irqsave)(&dynmemmap_area_node(area)->lock);
-	if (area->state != DYNMEMMAP_HUGE && !(area->marks & DYNMEMMAP_MARK_STALE))
-		return false;
-	dynmemmap_set_owner(area, DYNMEMMAP_MOVING);
+	return READ_ONCE(area->state) == DYNMEMMAP_SPLIT &&
+	       !(READ_ONCE(area->marks) & DYNMEMMAP_MARK_STALE);
+}
+
+/* Take an area that was freed as HUGE out of the hands of the allocator. */
+static bool zone_cache(struct zone *zone, struct dynmemmap_area *area)
+{
+	struct dynmemmap_pool *pool = dynmemmap_zone_pool(zone);
+	struct dynmemmap_node *node = dynmemmap_area_node(area);
+
+	guard(spinlock_irqsave)(&zone->lock);
+	/* Or somebody without a reference populates it now. */
+	scoped_guard(raw_spinlock, &node->lock) {
+		if (area_is_whole(area))
+			return false;
+		dynmemmap_set_owner(area, DYNMEMMAP_MOVING);
+	}
+	dynmemmap_cache_add(pool, area);
+	if (pool->nr_cached > READ_ONCE(dynmemmap_keep_areas))
+		dynmemmap_worker_kick(node);
 	return true;
 }
 
@@ -111,33 +120,25 @@ static bool area_free_huge(struct dynmemmap_area *area)
  * Somebody who had no reference has populated the area after
  * __free_pages_prepare() had seen that it was HUGE: prepare the rest.
  */
-static void prepare_tails(struct page *page)
+static void prepare_tails(struct page *tail, struct page *end)
 {
-	unsigned long i;
-
-	for (i = DYNMEMMAP_HUGE_NR_STRUCT_PAGES; i < DYNMEMMAP_AREA_NR_PAGES; i++) {
-		page[i].mapping = NULL;
-		clear_compound_head(page + i);
+	for (; tail < end; tail++) {
+		tail->mapping = NULL;
+		clear_compound_head(tail);
 	}
 }
 
 bool __dynmemmap_huge_free(struct zone *zone, struct page *page)
 {
 	struct dynmemmap_area *area = dynmemmap_area_of(page_to_pfn(page));
-	struct dynmemmap_pool *pool = dynmemmap_zone_pool(zone);
+	struct page *tail = page + BIT(DYNMEMMAP_HUGE_PREP_ORDER);
 
 	if (!area || !IS_ALIGNED(page_to_pfn(page), DYNMEMMAP_AREA_NR_PAGES))
 		return false;
-	scoped_guard(spinlock_irqsave, &zone->lock) {
-		if (!area_free_huge(area))
-			break;
-		dynmemmap_cache_add(pool, area);
-		if (pool->nr_cached > READ_ONCE(dynmemmap_keep_areas))
-			dynmemmap_worker_kick(dynmemmap_area_node(area));
+	if (!area_is_whole(area) && zone_cache(zone, area))
 		return true;
-	}
-	if (PageTail(page + DYNMEMMAP_HUGE_NR_STRUCT_PAGES))
-		prepare_tails(page);
+	if (PageTail(tail))
+		prepare_tails(tail, page + DYNMEMMAP_AREA_NR_PAGES);
 	return false;
 }
 

@@ -153,7 +153,7 @@ bool dynmemmap_populate_huge(struct dynmemmap_area *area, const char *reason)
 
 	if (!tail || !dynmemmap_frames_take(node, frames, BIT(0)))
 		return false;
-	dynmemmap_vmemmap_fill(area, frames);
+	dynmemmap_vmemmap_fill_huge(area, frames[0], tail);
 	scoped_guard(raw_spinlock_irqsave, &node->lock) {
 		if (area->state != DYNMEMMAP_IDLE)
 			break;

@@ -76,6 +76,18 @@ static unsigned long pool_areas_figure(struct dynmemmap_node *node)
 
 FIGURE_ATTR(pool_areas);
 
+static unsigned long cached_areas_figure(struct dynmemmap_node *node)
+{
+	unsigned long nr_areas = 0;
+	unsigned int zid;
+
+	for (zid = 0; zid < MAX_NR_ZONES; zid++)
+		nr_areas += READ_ONCE(node->pools[zid].nr_cached);
+	return nr_areas;
+}
+
+FIGURE_ATTR(cached_areas);
+
 static unsigned long stock_frames_figure(struct dynmemmap_node *node)
 {
 	return READ_ONCE(node->stock.nr_frames);
@@ -132,6 +144,7 @@ static struct attribute *figure_attrs[] = {
 	&areas_huge_attr.attr,
 	&areas_split_attr.attr,
 	&pool_areas_attr.attr,
+	&cached_areas_attr.attr,
 	&stock_frames_attr.attr,
 	&stock_free_frames_attr.attr,
 	&stock_reserve_frames_attr.attr,

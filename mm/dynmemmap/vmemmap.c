@@ -43,6 +43,14 @@ static unsigned int area_zid(const struct dynmemmap_area *area)
 	return area->zone ? zone_idx(area->zone) : ZONE_NORMAL;
 }
 
+static void area_init_first(const struct dynmemmap_area *area, struct page *first)
+{
+	__init_single_page(first, dynmemmap_area_pfn(area), area_zid(area), area->nid);
+	set_page_count(first, 0);
+	/* A free page's list pointers mean nothing; one pattern serves all. */
+	memset(&first->lru, 0, sizeof(first->lru));
+}
+
 /**
  * dynmemmap_vmemmap_fill() - write the struct pages of an area into frames
  * @area:	the area
@@ -56,18 +64,13 @@ static unsigned int area_zid(const struct dynmemmap_area *area)
  */
 void dynmemmap_vmemmap_fill(const struct dynmemmap_area *area, struct page **frames)
 {
-	unsigned long pfn = dynmemmap_area_pfn(area);
 	struct page *first;
 	unsigned int filled = 0, i;
 
 	while (!frames[filled])
 		filled++;
 	first = page_address(frames[filled]);
-
-	__init_single_page(first, pfn, area_zid(area), area->nid);
-	set_page_count(first, 0);
-	/* A free page's list pointers mean nothing; one pattern serves all. */
-	memset(&first->lru, 0, sizeof(first->lru));
+	area_init_first(area, first);
 	if (area->owner == DYNMEMMAP_DEVICE) {
 		SetPageReserved(first);
 		page_folio(first)->pgmap = area->pgmap;
@@ -101,6 +104,26 @@ void dynmemmap_vmemmap_fill_tail(struct zone *zone, struct page *frame)
 	prep_compound_tail(tail, NULL, DYNMEMMAP_AREA_ORDER);
 	for (i = 1; i < PAGE_SIZE / sizeof(struct page); i++)
 		tail[i] = *tail;
+}
+
+/**
+ * dynmemmap_vmemmap_fill_huge() - write the struct pages that a HUGE area does not share
+ * @area:	the area
+ * @frame:	a frame that nobody else uses
+ * @tail:	what dynmemmap_vmemmap_fill_tail() has filled
+ *
+ * Those of a free page, and of tails, of which the first are prepared again when it
+ * becomes a compound page.
+ *
+ * Context: any.
+ */
+void dynmemmap_vmemmap_fill_huge(const struct dynmemmap_area *area, struct page *frame,
+				 const struct page *tail)
+{
+	struct page *first = page_address(frame);
+
+	copy_page(first, page_address(tail));
+	area_init_first(area, first);
 }
 
 /**

@@ -5,7 +5,7 @@
  *
  * Prints a line per loop: its name and the instructions per operation. Each
  * loop runs several times and the best time counts: an interrupt can only add.
- * Changes a sysctl of the guest.
+ * Changes sysctls of the guest; needs debugfs.
  */
 #define _GNU_SOURCE
 #include <err.h>
@@ -30,6 +30,9 @@
 #define PIPE_PAGES	256
 #define BATCH_PAGES	(NR_PIPES * PIPE_PAGES)
 #define NR_HUGE		4
+/* Pages of hugetlb, as a number and as the kernel reads it. */
+#define NR_HUGETLB	8
+#define NR_HUGETLB_TEXT	"8"
 
 static char *memory;
 static int pipes[NR_PIPES][2];
@@ -56,13 +59,18 @@ static void setup_small(void)
 	set_huge(MADV_NOHUGEPAGE);
 }
 
+static void put(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "w");
+
+	if (!file || fputs(text, file) < 0 || fclose(file))
+		err(1, "%s", path);
+}
+
 /* The lists of a CPU grow to an eighth of memory, unless they are told not to. */
 static void setup_short_lists(void)
 {
-	FILE *file = fopen("/proc/sys/vm/percpu_pagelist_high_fraction", "w");
-
-	if (!file || fputs("1000000", file) < 0 || fclose(file))
-		err(1, "percpu_pagelist_high_fraction");
+	put("/proc/sys/vm/percpu_pagelist_high_fraction", "1000000");
 }
 
 static void setup_huge(void)
@@ -172,10 +180,41 @@ static void run_populate_batch(void)
 	drop(BATCH_PAGES * PAGE_BYTES);
 }
 
-static void run_huge(void)
+static void touch_huge(void)
 {
 	touch(NR_HUGE * HUGE_BYTES, HUGE_BYTES);
+}
+
+static void drop_huge(void)
+{
 	drop(NR_HUGE * HUGE_BYTES);
+}
+
+static void renew_huge(void)
+{
+	drop_huge();
+	touch_huge();
+}
+
+static void run_huge(void)
+{
+	touch_huge();
+	drop_huge();
+}
+
+static void run_split(void)
+{
+	char range[64];
+
+	snprintf(range, sizeof(range), "%d,%#lx,%#lx", getpid(), (unsigned long)memory,
+		 (unsigned long)memory + NR_HUGE * HUGE_BYTES);
+	put("/sys/kernel/debug/split_huge_pages", range);
+}
+
+static void run_hugetlb(void)
+{
+	put("/proc/sys/vm/nr_hugepages", NR_HUGETLB_TEXT);
+	put("/proc/sys/vm/nr_hugepages", "0");
 }
 
 static const struct loop {
@@ -184,6 +223,7 @@ static const struct loop {
 	void (*run)(void);
 	int nr_operations;
 	int nr_repeats;
+	void (*before)(void);	/* each time, and not measured */
 } loops[] = {
 	{ "packet",	setup_small,		run_packet,		PIPE_PAGES,	60 },
 	{ "page",	setup_small,		run_pipe,		PIPE_PAGES,	60 },
@@ -192,6 +232,10 @@ static const struct loop {
 	{ "faults",	setup_small,		run_fault_batch,	BATCH_PAGES,	5 },
 	{ "populate",	setup_small,		run_populate_batch,	BATCH_PAGES,	5 },
 	{ "huge",	setup_huge,		run_huge,		NR_HUGE,	10 },
+	{ "huge-fault",	setup_huge,		touch_huge,		NR_HUGE,	10, drop_huge },
+	{ "huge-unmap",	setup_huge,		drop_huge,		NR_HUGE,	10, touch_huge },
+	{ "huge-split",	setup_huge,		run_split,		NR_HUGE,	10, renew_huge },
+	{ "hugetlb",	setup_small,		run_hugetlb,		NR_HUGETLB,	10 },
 };
 
 static long now(void)
@@ -211,6 +255,8 @@ static double measure(const struct loop *loop)
 	/* The first round warms up: memory is lent, lists are filled. */
 	loop->run();
 	for (i = 0; i < loop->nr_repeats; i++) {
+		if (loop->before)
+			loop->before();
 		start = now();
 		loop->run();
 		spent = now() - start;

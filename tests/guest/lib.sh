@@ -191,7 +191,7 @@ nodes_agree()
 {
 	local file
 
-	for file in areas_idle areas_huge areas_split pool_areas stock_frames \
+	for file in areas_idle areas_huge areas_split pool_areas cached_areas stock_frames \
 		stock_free_frames memmap_bytes full_memmap_bytes read_repairs write_repairs; do
 		awk 'NR == 1 { total = $1; next } { sum += $1 } END { exit sum != total }' \
 			"$DM/$file" "$DM"/node*/"$file" || return 1

@@ -37,8 +37,8 @@ accept()	# FILE VALUE
 	expect "$1 takes '$2'" "$(put "$2" "$1") $(dm "$1")" = "taken $((10#$2))"
 }
 
-files="areas_idle areas_huge areas_split pool_areas stock_frames stock_free_frames
-	stock_reserve_frames memmap_bytes full_memmap_bytes read_repairs write_repairs"
+files="areas_idle areas_huge areas_split pool_areas cached_areas stock_frames
+	stock_free_frames stock_reserve_frames memmap_bytes full_memmap_bytes read_repairs write_repairs"
 for file in $files; do
 	# One number, and one that a shell can count with.
 	if [[ $(dm "$file") =~ ^[0-9]+$ && $(dm "$file" 0) =~ ^[0-9]+$ ]]; then

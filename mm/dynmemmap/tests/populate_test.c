@@ -32,8 +32,7 @@ static void give_area(struct dynmemmap_area *area)
 	LIST_HEAD(areas);
 
 	list_add(&area->pool_list, &areas);
-	if (area->state == DYNMEMMAP_SPLIT)
-		dynmemmap_unpopulate(&areas);
+	dynmemmap_unpopulate(&areas);
 	dynmemmap_pool_give(&areas);
 }
 
@@ -329,6 +328,134 @@ static void device_area_has_what_is_used(struct kunit *test)
 }
 #endif
 
+/* A huge folio, as the kernel allocates them for processes. */
+static struct folio *take_folio(struct kunit *test)
+{
+	struct folio *folio;
+
+	if (!dynmemmap_enabled())
+		kunit_skip(test, "boot with dynamic_memmap=on");
+	folio = folio_alloc(GFP_TRANSHUGE | __GFP_NORETRY, DYNMEMMAP_AREA_ORDER);
+	if (!folio)
+		kunit_skip(test, "no huge page");
+	if (dynmemmap_area_of(folio_pfn(folio))->state == DYNMEMMAP_HUGE)
+		return folio;
+	folio_put(folio);
+	kunit_skip(test, "no huge page out of the pool");
+}
+
+/* Frames other than its first that stand behind the struct pages of a folio. */
+static unsigned int nr_other_frames(struct folio *folio)
+{
+	unsigned long first = (unsigned long)&folio->page;
+	unsigned int i, nr_frames = 0;
+
+	for (i = 2; i < DYNMEMMAP_AREA_NR_FRAMES; i++)
+		nr_frames += pte_pfn(ptep_get(virt_to_kpte(first + i * PAGE_SIZE))) !=
+			     pte_pfn(ptep_get(virt_to_kpte(first + PAGE_SIZE)));
+	return nr_frames;
+}
+
+static void expect_folio(struct kunit *test, struct folio *folio)
+{
+	struct zone *zone = folio_zone(folio);
+	unsigned int i;
+
+	KUNIT_EXPECT_EQ(test, folio_size(folio), PMD_SIZE);
+	KUNIT_EXPECT_EQ(test, page_size(&folio->page), PMD_SIZE);
+	KUNIT_EXPECT_TRUE(test, PageHead(&folio->page));
+	for (i = 1; i < DYNMEMMAP_AREA_NR_PAGES; i++) {
+		struct page *page = folio_page(folio, i);
+
+		KUNIT_EXPECT_TRUE(test, PageTail(page));
+		KUNIT_EXPECT_PTR_EQ(test, page_folio(page), folio);
+		KUNIT_EXPECT_EQ(test, page_to_pfn(page), folio_pfn(folio) + i);
+		KUNIT_EXPECT_EQ(test, folio_page_idx(folio, page), i);
+		KUNIT_EXPECT_EQ(test, page_ref_count(page), 0);
+		KUNIT_EXPECT_PTR_EQ(test, page_zone(page), zone);
+		KUNIT_EXPECT_EQ(test, page_to_nid(page), zone_to_nid(zone));
+		KUNIT_EXPECT_PTR_EQ(test, page_address(page),
+				    folio_address(folio) + i * PAGE_SIZE);
+	}
+}
+
+static void huge_folio_shares_its_tails(struct kunit *test)
+{
+	struct folio *folio = take_folio(test);
+	struct dynmemmap_area *area = dynmemmap_area_of(folio_pfn(folio));
+
+	KUNIT_EXPECT_EQ(test, area->owner, DYNMEMMAP_KERNEL);
+	KUNIT_EXPECT_EQ(test, area->mapped, 1);
+	KUNIT_EXPECT_EQ(test, nr_other_frames(folio), 0);
+	KUNIT_EXPECT_FALSE(test, pte_write(ptep_get(virt_to_kpte((unsigned long)
+								 folio_page(folio, 64)))));
+	KUNIT_EXPECT_TRUE(test, pfn_valid(folio_pfn(folio) + 100));
+	expect_folio(test, folio);
+	folio_put(folio);
+}
+
+static void populated_huge_folio_can_be_written(struct kunit *test)
+{
+	struct folio *folio = take_folio(test);
+	struct dynmemmap_area *area = dynmemmap_area_of(folio_pfn(folio));
+	unsigned int i;
+
+	KUNIT_EXPECT_TRUE(test, dynmemmap_folio_populate(folio, GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, area->state, DYNMEMMAP_SPLIT);
+	KUNIT_EXPECT_EQ(test, area->mapped, DYNMEMMAP_ALL_VMEMMAP_PAGES);
+	KUNIT_EXPECT_EQ(test, area->marks & DYNMEMMAP_MARK_STALE, 0);
+	KUNIT_EXPECT_EQ(test, nr_other_frames(folio), DYNMEMMAP_AREA_NR_FRAMES - 2);
+	expect_folio(test, folio);
+	for (i = 4; i < DYNMEMMAP_AREA_NR_PAGES; i++)
+		set_page_private(folio_page(folio, i), i);
+	for (i = 4; i < DYNMEMMAP_AREA_NR_PAGES; i++) {
+		KUNIT_EXPECT_EQ(test, page_private(folio_page(folio, i)), i);
+		set_page_private(folio_page(folio, i), 0);
+	}
+	folio_put(folio);
+	KUNIT_EXPECT_EQ(test, area->state, DYNMEMMAP_SPLIT);
+}
+
+static void freed_huge_folio_can_become_idle(struct kunit *test)
+{
+	struct folio *folio = take_folio(test);
+	struct dynmemmap_area *area = dynmemmap_area_of(folio_pfn(folio));
+
+	folio_put(folio);
+	KUNIT_ASSERT_TRUE(test, dynmemmap_cache_take_area(area));
+	KUNIT_EXPECT_EQ(test, area->state, DYNMEMMAP_HUGE);
+	KUNIT_EXPECT_FALSE(test, pfn_valid(dynmemmap_area_pfn(area)));
+	give_area(area);
+	KUNIT_EXPECT_FALSE(test, area_is_mapped(area));
+	KUNIT_EXPECT_EQ(test, area->state, DYNMEMMAP_IDLE);
+}
+
+static void mark_stale(struct dynmemmap_area *area, bool stale)
+{
+	guard(raw_spinlock_irqsave)(&dynmemmap_area_node(area)->lock);
+	if (stale)
+		area->marks |= DYNMEMMAP_MARK_STALE;
+	else
+		area->marks &= ~DYNMEMMAP_MARK_STALE;
+}
+
+/* Freed while somebody without a reference waits for the TLBs. */
+static void stale_folio_waits_in_the_cache(struct kunit *test)
+{
+	struct folio *folio = take_folio(test);
+	struct dynmemmap_area *area = dynmemmap_area_of(folio_pfn(folio));
+
+	KUNIT_EXPECT_TRUE(test, dynmemmap_folio_populate(folio, GFP_KERNEL));
+	mark_stale(area, true);
+	folio_put(folio);
+	KUNIT_EXPECT_EQ(test, area->owner, DYNMEMMAP_CACHE);
+	KUNIT_EXPECT_FALSE(test, dynmemmap_cache_take_area(area));
+	mark_stale(area, false);
+	KUNIT_ASSERT_TRUE(test, dynmemmap_cache_take_area(area));
+	give_area(area);
+	KUNIT_EXPECT_EQ(test, area->state, DYNMEMMAP_IDLE);
+}
+
 static struct kunit_case dynmemmap_cases[] = {
 	KUNIT_CASE(pool_area_has_no_struct_pages),
 	KUNIT_CASE(populate_makes_free_pages),
@@ -340,6 +467,10 @@ static struct kunit_case dynmemmap_cases[] = {
 	KUNIT_CASE(stray_read_is_repaired),
 	KUNIT_CASE(nofault_read_is_refused),
 	KUNIT_CASE(order_10_takes_a_pair),
+	KUNIT_CASE(huge_folio_shares_its_tails),
+	KUNIT_CASE(populated_huge_folio_can_be_written),
+	KUNIT_CASE(freed_huge_folio_can_become_idle),
+	KUNIT_CASE(stale_folio_waits_in_the_cache),
 #ifdef CONFIG_ZONE_DEVICE
 	KUNIT_CASE(device_area_has_what_is_used),
 #endif
