@@ -26,6 +26,10 @@ test: kernel kernel-debug kernel-stock ## all tests; TESTS='NAME...' for some
 bench: kernel kernel-stock ## what it costs: in instructions, and at boot
 	$(call timed,tests/bench/run && tests/bench/boot)
 
+.PHONY: perf
+perf: kernel kernel-stock ## latency of splitting huge pages, under perf, stock | dynamic
+	$(call timed,tests/bench/perf)
+
 .PHONY: pmem
 pmem: kernel kernel-stock ## 64 GiB of persistent memory and 1 GiB of RAM, stock | dynamic
 	$(call timed,tests/bench/pmem)

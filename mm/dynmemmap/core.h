@@ -173,7 +173,7 @@ bool dynmemmap_frames_buy(struct dynmemmap_node *node, struct page **frames, u8 
 bool dynmemmap_stock_is_low(struct dynmemmap_node *node);
 bool dynmemmap_stock_provide(struct dynmemmap_node *node, unsigned long nr_areas, gfp_t gfp);
 void dynmemmap_stock_refill(struct work_struct *work);
-void dynmemmap_stock_drain(struct dynmemmap_node *node);
+bool dynmemmap_stock_drain(struct dynmemmap_node *node);
 
 /* buddy.c */
 struct dynmemmap_area *dynmemmap_pool_take(struct zone *zone);

@@ -46,7 +46,7 @@ void dynmemmap_set_owner(struct dynmemmap_area *area, enum dynmemmap_owner owner
  *
  * Context: any but NMI.
  * Return: true if something was mapped; false if a stray read was repaired meanwhile,
- * or the section is gone.
+ * the area is HUGE now, or its section is gone.
  */
 bool dynmemmap_populate_with(struct dynmemmap_area *area, struct page **frames)
 {
@@ -55,8 +55,11 @@ bool dynmemmap_populate_with(struct dynmemmap_area *area, struct page **frames)
 
 	dynmemmap_vmemmap_fill(area, frames);
 	scoped_guard(raw_spinlock_irqsave, &node->lock) {
-		/* Its section may have gone, with the page tables. */
-		if (!dynmemmap_area_exists(area))
+		/*
+		 * Its section may have gone, with the page tables; or a huge folio
+		 * has the area that somebody has looked at without holding it.
+		 */
+		if (!dynmemmap_area_exists(area) || area->state == DYNMEMMAP_HUGE)
 			break;
 		mapped = area->mapped;
 		dynmemmap_vmemmap_map(area, frames);
@@ -120,7 +123,7 @@ static struct page *area_tail(struct dynmemmap_area *area)
 	struct dynmemmap_node *node = dynmemmap_area_node(area);
 	struct page *frames[DYNMEMMAP_POPULATE_NR_FRAMES];
 
-	/* Pairs with smp_store_release() below. */
+	/* Pairs with the smp_store_release() below. */
 	if (smp_load_acquire(&pool->tail))
 		return pool->tail;
 	if (!dynmemmap_frames_take(node, frames, BIT(0)))
@@ -129,6 +132,7 @@ static struct page *area_tail(struct dynmemmap_area *area)
 	scoped_guard(raw_spinlock_irqsave, &node->lock) {
 		if (pool->tail)
 			break;
+		/* What it holds, before others use it. */
 		smp_store_release(&pool->tail, frames[0]);
 		frames[0] = NULL;
 	}
@@ -165,6 +169,20 @@ bool dynmemmap_populate_huge(struct dynmemmap_area *area, const char *reason)
 	count_vm_event(DYNMEMMAP_POPULATE);
 	trace_dynmemmap_populate(area->area_nr, area->nid, reason, local_clock() - start);
 	return READ_ONCE(area->state) == DYNMEMMAP_HUGE;
+}
+
+/* Frames that hold what the shared tail of a HUGE area holds. */
+static bool area_copy_tails(struct dynmemmap_area *area, struct page **frames, gfp_t gfp)
+{
+	const struct page *tail = READ_ONCE(dynmemmap_zone_pool(area->zone)->tail);
+	unsigned int i;
+
+	if (!dynmemmap_frames_buy(dynmemmap_area_node(area), frames,
+				  DYNMEMMAP_ALL_VMEMMAP_PAGES & ~BIT(0), gfp))
+		return false;
+	for (i = 1; i < DYNMEMMAP_AREA_NR_FRAMES; i++)
+		copy_page(page_address(frames[i]), page_address(tail));
+	return true;
 }
 
 /*
@@ -208,35 +226,31 @@ static void area_flush_tails(struct dynmemmap_area *area)
  */
 bool dynmemmap_populate_tails(struct dynmemmap_area *area, gfp_t gfp, const char *reason)
 {
-	const u8 tails = DYNMEMMAP_ALL_VMEMMAP_PAGES & ~BIT(0);
 	struct dynmemmap_node *node = dynmemmap_area_node(area);
-	struct page *frames[DYNMEMMAP_POPULATE_NR_FRAMES];
 	u64 start = local_clock();
-	unsigned int i;
-	bool mapped;
 
-	if (READ_ONCE(area->state) != DYNMEMMAP_HUGE) {
-		/* Pairs with smp_wmb() in area_map_tails(). */
-		smp_rmb();
-		if (READ_ONCE(area->marks) & DYNMEMMAP_MARK_STALE)
+	if (READ_ONCE(area->state) == DYNMEMMAP_HUGE) {
+		struct page *frames[DYNMEMMAP_POPULATE_NR_FRAMES];
+		bool mapped;
+
+		if (!area_copy_tails(area, frames, gfp))
+			return false;
+		mapped = area_map_tails(area, frames);
+		dynmemmap_frames_put(node, frames, DYNMEMMAP_POPULATE_NR_FRAMES);
+		if (mapped) {
 			area_flush_tails(area);
-		return true;
+			scoped_guard(raw_spinlock_irqsave, &node->lock)
+				area->marks &= ~DYNMEMMAP_MARK_STALE;
+			count_vm_event(DYNMEMMAP_POPULATE);
+			trace_dynmemmap_populate(area->area_nr, area->nid, reason,
+						 local_clock() - start);
+			return true;
+		}
 	}
-	if (!dynmemmap_frames_buy(node, frames, tails, gfp))
-		return false;
-	for (i = 1; i < DYNMEMMAP_AREA_NR_FRAMES; i++)
-		copy_page(page_address(frames[i]),
-			  page_address(dynmemmap_zone_pool(area->zone)->tail));
-	mapped = area_map_tails(area, frames);
-	dynmemmap_frames_put(node, frames, DYNMEMMAP_POPULATE_NR_FRAMES);
-	if (!mapped)
-		return dynmemmap_populate_tails(area, gfp, reason);
-
-	area_flush_tails(area);
-	scoped_guard(raw_spinlock_irqsave, &node->lock)
-		area->marks &= ~DYNMEMMAP_MARK_STALE;
-	count_vm_event(DYNMEMMAP_POPULATE);
-	trace_dynmemmap_populate(area->area_nr, area->nid, reason, local_clock() - start);
+	/* Pairs with smp_wmb() in area_map_tails(). */
+	smp_rmb();
+	if (READ_ONCE(area->marks) & DYNMEMMAP_MARK_STALE)
+		area_flush_tails(area);
 	return true;
 }
 

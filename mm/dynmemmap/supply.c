@@ -320,8 +320,9 @@ static void donor_return_area(struct dynmemmap_donor *donor)
  * @node:	the node
  *
  * Context: process context, may sleep.
+ * Return: true if it will need less when nothing happens until the next time.
  */
-void dynmemmap_stock_drain(struct dynmemmap_node *node)
+bool dynmemmap_stock_drain(struct dynmemmap_node *node)
 {
 	unsigned long nr_reserve = dynmemmap_policy_reserve(READ_ONCE(node->nr_reserve), false);
 	struct dynmemmap_donor *donor;
@@ -335,4 +336,5 @@ void dynmemmap_stock_drain(struct dynmemmap_node *node)
 		donor_return_area(donor);
 	}
 	stock_sell(node, nr_reserve);
+	return dynmemmap_policy_reserve(nr_reserve, false) < nr_reserve;
 }

@@ -393,7 +393,7 @@ void dynmemmap_worker(struct work_struct *work)
 		if (!may_take_back())
 			break;
 		dynmemmap_repairs_undo(node);
-		dynmemmap_stock_drain(node);
+		again |= dynmemmap_stock_drain(node);
 	}
 	if (again)
 		dynmemmap_worker_kick(node);

@@ -23,7 +23,7 @@ all_churn()
 	local -a jobs=()
 
 	for seed in 1 2 3 4; do
-		"$DYNMEMMAP/tests/guest/huge.py" churn $seconds $((RANDOM * 4 + seed)) &
+		"$DYNMEMMAP/tests/guest/huge.py" churn "$seconds" $((RANDOM * 4 + seed)) &
 		jobs+=($!)
 	done
 	for job in "${jobs[@]}"; do
