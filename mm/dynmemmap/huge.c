@@ -55,7 +55,6 @@ static bool zone_use_cached(struct zone *zone, struct page **page)
 static bool zone_use_pooled(struct zone *zone, struct page **page)
 {
 	struct dynmemmap_area *area = dynmemmap_pool_take(zone);
-	LIST_HEAD(areas);
 
 	if (!area)
 		return false;

@@ -109,11 +109,14 @@ enum dynmemmap_owner {
 #define DYNMEMMAP_AREA_BOOT_USED	0x02
 
 /*
- * dynmemmap_area.marks; dynmemmap_node.lock.
+ * dynmemmap_area.marks; changed under dynmemmap_node.lock, read without.
  */
 /* In the list of dynmemmap_node.warm_nr. */
 #define DYNMEMMAP_MARK_WARM		0x01
-/* Has become SPLIT, and TLBs may still lead to the shared tail. */
+/*
+ * Has become SPLIT, and TLBs may still lead to the shared tail. Removed by the one who
+ * has set it, after his flush; until then the area cannot leave the kernel and the cache.
+ */
 #define DYNMEMMAP_MARK_STALE		0x02
 
 /**
@@ -159,7 +162,7 @@ struct dev_pagemap;
  * @state:	enum dynmemmap_state
  * @owner:	enum dynmemmap_owner
  * @flags:	DYNMEMMAP_AREA_*
- * @marks:	DYNMEMMAP_MARK_*; dynmemmap_node.lock
+ * @marks:	DYNMEMMAP_MARK_*
  * @nr_mapped:	in the first area of a section: areas of it that have something
  *		mapped, and share one page table; dynmemmap_node.lock
  * @mapped:	a bit for each vmemmap page that has a frame of its own;

@@ -145,7 +145,7 @@ struct dynmemmap_area *dynmemmap_pool_first_of_pair(struct dynmemmap_pool *pool)
  */
 void dynmemmap_cache_add(struct dynmemmap_pool *pool, struct dynmemmap_area *area)
 {
-	bool is_huge = area->state == DYNMEMMAP_HUGE;
+	bool is_huge = READ_ONCE(area->state) == DYNMEMMAP_HUGE;
 
 	if (DYNMEMMAP_WARN_ON(!dynmemmap_area_set_owner(area, DYNMEMMAP_CACHE)))
 		return;
@@ -180,7 +180,7 @@ struct dynmemmap_area *dynmemmap_cache_first(struct dynmemmap_pool *pool)
 	struct dynmemmap_area *area;
 
 	area = list_first_entry_or_null(&pool->cached, struct dynmemmap_area, pool_list);
-	return area && area->state == DYNMEMMAP_HUGE ? area : NULL;
+	return area && READ_ONCE(area->state) == DYNMEMMAP_HUGE ? area : NULL;
 }
 
 /**

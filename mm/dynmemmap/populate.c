@@ -166,9 +166,11 @@ bool dynmemmap_populate_huge(struct dynmemmap_area *area, const char *reason)
 		dynmemmap_set_state(area, DYNMEMMAP_HUGE);
 	}
 	dynmemmap_frames_put(node, frames, DYNMEMMAP_POPULATE_NR_FRAMES);
+	if (READ_ONCE(area->state) != DYNMEMMAP_HUGE)
+		return false;
 	count_vm_event(DYNMEMMAP_POPULATE);
 	trace_dynmemmap_populate(area->area_nr, area->nid, reason, local_clock() - start);
-	return READ_ONCE(area->state) == DYNMEMMAP_HUGE;
+	return true;
 }
 
 /* Frames that hold what the shared tail of a HUGE area holds. */
@@ -194,7 +196,7 @@ static bool area_map_tails(struct dynmemmap_area *area, struct page **frames)
 	guard(raw_spinlock_irqsave)(&dynmemmap_area_node(area)->lock);
 	if (area->state != DYNMEMMAP_HUGE || READ_ONCE(area->owner) != DYNMEMMAP_KERNEL)
 		return false;
-	area->marks |= DYNMEMMAP_MARK_STALE;
+	WRITE_ONCE(area->marks, area->marks | DYNMEMMAP_MARK_STALE);
 	/* Pairs with smp_rmb() in dynmemmap_populate_tails(). */
 	smp_wmb();
 	dynmemmap_vmemmap_map(area, frames);
@@ -240,7 +242,7 @@ bool dynmemmap_populate_tails(struct dynmemmap_area *area, gfp_t gfp, const char
 		if (mapped) {
 			area_flush_tails(area);
 			scoped_guard(raw_spinlock_irqsave, &node->lock)
-				area->marks &= ~DYNMEMMAP_MARK_STALE;
+				WRITE_ONCE(area->marks, area->marks & ~DYNMEMMAP_MARK_STALE);
 			count_vm_event(DYNMEMMAP_POPULATE);
 			trace_dynmemmap_populate(area->area_nr, area->nid, reason,
 						 local_clock() - start);

@@ -27,7 +27,7 @@ void dynmemmap_repairs_add(struct dynmemmap_area *area)
 	guard(raw_spinlock_irqsave)(&node->lock);
 	if (area->marks & DYNMEMMAP_MARK_WARM || !dynmemmap_area_exists(area))
 		return;
-	area->marks |= DYNMEMMAP_MARK_WARM;
+	WRITE_ONCE(area->marks, area->marks | DYNMEMMAP_MARK_WARM);
 	area->next_warm_nr = node->warm_nr;
 	node->warm_nr = area->area_nr + 1;
 }
@@ -46,7 +46,7 @@ static struct dynmemmap_area *node_remove_warm(struct dynmemmap_node *node)
 		return NULL;
 	area = area_by_link(node->warm_nr);
 	node->warm_nr = area->next_warm_nr;
-	area->marks &= ~DYNMEMMAP_MARK_WARM;
+	WRITE_ONCE(area->marks, area->marks & ~DYNMEMMAP_MARK_WARM);
 	return area;
 }
 
@@ -67,7 +67,7 @@ void dynmemmap_repairs_forget(struct dynmemmap_node *node, struct dynmemmap_area
 
 		if (area >= areas && area < areas + DYNMEMMAP_SECTION_NR_AREAS) {
 			*link = area->next_warm_nr;
-			area->marks &= ~DYNMEMMAP_MARK_WARM;
+			WRITE_ONCE(area->marks, area->marks & ~DYNMEMMAP_MARK_WARM);
 		} else {
 			link = &area->next_warm_nr;
 		}

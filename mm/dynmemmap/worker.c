@@ -334,17 +334,22 @@ void dynmemmap_worker_kick(struct dynmemmap_node *node)
 static void zone_trim(struct zone *zone)
 {
 	struct dynmemmap_pool *pool = dynmemmap_zone_pool(zone);
-	unsigned long nr_taken = 1;
+	unsigned long nr_excess, nr_taken = 1;
 
-	while (nr_taken && READ_ONCE(pool->nr_cached) > READ_ONCE(dynmemmap_keep_areas)) {
+	while (nr_taken) {
 		LIST_HEAD(areas);
 		u64 start = local_clock();
 
 		cond_resched();
+		nr_excess = dynmemmap_policy_excess(READ_ONCE(pool->nr_cached),
+						    READ_ONCE(dynmemmap_keep_areas));
+		if (!nr_excess)
+			return;
 		guard(mutex)(&dynmemmap_take_back_mutex);
 		if (!may_take_back())
 			return;
-		nr_taken = dynmemmap_cache_take(zone, TAKE_BACK_BATCH_AREAS, &areas);
+		nr_taken = dynmemmap_cache_take(zone, min_t(unsigned long, nr_excess,
+							    TAKE_BACK_BATCH_AREAS), &areas);
 		areas_take_back(zone, &areas, nr_taken, start);
 	}
 }
@@ -446,14 +451,27 @@ static bool area_lend_for_range(struct dynmemmap_area *area)
 {
 	LIST_HEAD(areas);
 
-	if (!dynmemmap_pool_take_area(area) && !dynmemmap_cache_take_area(area))
-		return false;
-	list_add(&area->pool_list, &areas);
-	if (area->state == DYNMEMMAP_HUGE)
+	if (dynmemmap_cache_take_area(area)) {
+		/* What struct pages it has are not those of free pages. */
+		list_add(&area->pool_list, &areas);
 		dynmemmap_unpopulate(&areas);
-	list_del_init(&area->pool_list);
+		list_del_init(&area->pool_list);
+	} else if (!dynmemmap_pool_take_area(area)) {
+		return false;
+	}
 	dynmemmap_area_lend(area, "range");
 	return true;
+}
+
+/*
+ * Has an area in use all its struct pages, for as long as a range is held? One whose
+ * TLB flush is under way may still enter the cache.
+ */
+static bool area_is_shown(struct dynmemmap_area *area)
+{
+	guard(raw_spinlock_irqsave)(&dynmemmap_area_node(area)->lock);
+	return READ_ONCE(area->owner) == DYNMEMMAP_KERNEL && area->state == DYNMEMMAP_SPLIT &&
+	       !(area->marks & DYNMEMMAP_MARK_STALE);
 }
 
 /*
@@ -477,12 +495,8 @@ static void area_show(struct dynmemmap_area *area)
 				return;
 			break;
 		case DYNMEMMAP_KERNEL:
-			if (!dynmemmap_populate_tails(area, GFP_NOWAIT, "range"))
-				return;
-			/* One whose TLB flush is under way may still enter the cache. */
-			if (READ_ONCE(area->owner) == DYNMEMMAP_KERNEL &&
-			    READ_ONCE(area->state) == DYNMEMMAP_SPLIT &&
-			    !(READ_ONCE(area->marks) & DYNMEMMAP_MARK_STALE))
+			if (!dynmemmap_populate_tails(area, GFP_NOWAIT, "range") ||
+			    area_is_shown(area))
 				return;
 			break;
 		default:

@@ -45,8 +45,10 @@ static void read_counts(void)
 {
 	unsigned int i;
 
-	for (i = 0; i < WORLD_NR_ZONES; i++)
+	for (i = 0; i < WORLD_NR_ZONES; i++) {
 		CHECK(READ_ONCE(world.zones[i].pool.nr_areas) <= NR_AREAS);
+		CHECK(READ_ONCE(world.zones[i].pool.nr_cached) <= NR_AREAS);
+	}
 	CHECK(READ_ONCE(world.stock.nr_free) <= NR_AREAS * DYNMEMMAP_AREA_NR_PAGES);
 	CHECK(READ_ONCE(world.stock.nr_frames) <= NR_AREAS * DYNMEMMAP_AREA_NR_PAGES);
 	for (i = 0; i < DYNMEMMAP_NR_STATES; i++)

@@ -59,6 +59,14 @@ typedef uint64_t u64;
 #define READ_ONCE(x)		__atomic_load_n(&(x), __ATOMIC_RELAXED)
 #define WRITE_ONCE(x, value)	__atomic_store_n(&(x), (value), __ATOMIC_RELAXED)
 
+#define smp_load_acquire(pointer)	__atomic_load_n(pointer, __ATOMIC_ACQUIRE)
+#define smp_store_release(pointer, value)				\
+	__atomic_store_n(pointer, value, __ATOMIC_RELEASE)
+
+/* As on x86-64, which keeps the order of its own accord if the compiler does. */
+#define smp_rmb()		__asm__ __volatile__("" ::: "memory")
+#define smp_wmb()		smp_rmb()
+
 typedef struct {
 	long counter;
 } atomic_long_t;

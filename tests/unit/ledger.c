@@ -21,10 +21,11 @@ void ledger_create(struct ledger *ledger, unsigned int nr_areas)
 	ledger->frames = calloc(nr_frames, sizeof(*ledger->frames));
 	ledger->states = calloc(nr_areas, sizeof(*ledger->states));
 	ledger->owners = calloc(nr_areas, sizeof(*ledger->owners));
+	ledger->nr_behind = calloc(nr_areas, sizeof(*ledger->nr_behind));
 	ledger->donors = calloc(nr_areas, sizeof(*ledger->donors));
 	ledger->donor_nrs = calloc(nr_areas, sizeof(*ledger->donor_nrs));
-	CHECK(ledger->frames && ledger->states && ledger->owners && ledger->donors &&
-	      ledger->donor_nrs);
+	CHECK(ledger->frames && ledger->states && ledger->owners && ledger->nr_behind &&
+	      ledger->donors && ledger->donor_nrs);
 }
 
 void ledger_destroy(struct ledger *ledger)
@@ -32,6 +33,7 @@ void ledger_destroy(struct ledger *ledger)
 	free(ledger->frames);
 	free(ledger->states);
 	free(ledger->owners);
+	free(ledger->nr_behind);
 	free(ledger->donors);
 	free(ledger->donor_nrs);
 }
@@ -44,8 +46,11 @@ void ledger_reset(struct ledger *ledger)
 		ledger->frames[i] = (struct ledger_frame){ .donor_nr = NO_DONOR };
 	memset(ledger->states, DYNMEMMAP_IDLE, ledger->nr_areas);
 	memset(ledger->owners, DYNMEMMAP_MOVING, ledger->nr_areas);
+	memset(ledger->nr_behind, 0, ledger->nr_areas);
 	memset(ledger->nr_by_state, 0, sizeof(ledger->nr_by_state));
 	memset(ledger->nr_in_pool, 0, sizeof(ledger->nr_in_pool));
+	memset(ledger->nr_in_cache, 0, sizeof(ledger->nr_in_cache));
+	memset(ledger->nr_huge_in_cache, 0, sizeof(ledger->nr_huge_in_cache));
 	ledger->nr_by_state[DYNMEMMAP_IDLE] = ledger->nr_areas;
 	memset(ledger->donors, 0, ledger->nr_areas * sizeof(*ledger->donors));
 	ledger->nr_donors = 0;
@@ -59,7 +64,12 @@ void ledger_set_state(struct ledger *ledger, unsigned int area_nr, unsigned int 
 	CHECK(ledger->states[area_nr] != state);
 	ledger->nr_by_state[ledger->states[area_nr]]--;
 	ledger->nr_by_state[state]++;
-	ledger->states[area_nr] = state;
+	WRITE_ONCE(ledger->states[area_nr], state);
+}
+
+static bool area_is_huge(const struct ledger *ledger, unsigned int area_nr)
+{
+	return READ_ONCE(ledger->states[area_nr]) == DYNMEMMAP_HUGE;
 }
 
 void ledger_set_owner(struct ledger *ledger, unsigned int area_nr, unsigned int owner)
@@ -68,6 +78,22 @@ void ledger_set_owner(struct ledger *ledger, unsigned int area_nr, unsigned int 
 
 	CHECK((*present == DYNMEMMAP_MOVING) != (owner == DYNMEMMAP_MOVING));
 	*present = owner;
+}
+
+/* An area in a cache stays as it is: its state counts the same way in and out. */
+void ledger_cache_add(struct ledger *ledger, unsigned int zone_nr, unsigned int area_nr)
+{
+	ledger_set_owner(ledger, area_nr, DYNMEMMAP_CACHE);
+	ledger->nr_in_cache[zone_nr]++;
+	ledger->nr_huge_in_cache[zone_nr] += area_is_huge(ledger, area_nr);
+}
+
+void ledger_cache_remove(struct ledger *ledger, unsigned int zone_nr, unsigned int area_nr)
+{
+	CHECK(ledger->owners[area_nr] == DYNMEMMAP_CACHE);
+	ledger_set_owner(ledger, area_nr, DYNMEMMAP_MOVING);
+	ledger->nr_in_cache[zone_nr]--;
+	ledger->nr_huge_in_cache[zone_nr] -= area_is_huge(ledger, area_nr);
 }
 
 /* Frames that boot uses before there is a stock. */
@@ -237,6 +263,7 @@ void ledger_map(struct ledger *ledger, unsigned int pfn, unsigned int area_nr)
 		frame->use = FRAME_OWN;
 	}
 	frame->area_nr = area_nr;
+	ledger->nr_behind[area_nr]++;
 }
 
 void ledger_unmap(struct ledger *ledger, unsigned int pfn, unsigned int area_nr)
@@ -246,4 +273,12 @@ void ledger_unmap(struct ledger *ledger, unsigned int pfn, unsigned int area_nr)
 	CHECK(frame->use == FRAME_BEHIND || frame->use == FRAME_OWN);
 	CHECK(frame->area_nr == area_nr);
 	frame->use = frame->use == FRAME_OWN ? FRAME_OUTSIDE : FRAME_HELD;
+	ledger->nr_behind[area_nr]--;
+}
+
+/* For good. */
+void ledger_share(struct ledger *ledger, unsigned int pfn)
+{
+	CHECK(ledger->frames[pfn].use == FRAME_HELD);
+	ledger->frames[pfn].use = FRAME_SHARED;
 }

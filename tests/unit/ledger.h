@@ -5,7 +5,7 @@
  * counted. Knows of the code under test no more than its types.
  *
  * Protected by the locks that protect what it mirrors: frames and states by the
- * node's, membership of a pool by the zone's.
+ * node's, membership of a pool or cache by the zone's.
  */
 #ifndef _TESTS_UNIT_LEDGER_H
 #define _TESTS_UNIT_LEDGER_H
@@ -21,6 +21,7 @@
  * @FRAME_HELD:	nothing yet, or no more; one thread has it in hand
  * @FRAME_BEHIND: holds struct pages of an area
  * @FRAME_OWN:	holds struct pages of the area that it is in
+ * @FRAME_SHARED: holds the tails of all HUGE areas of a zone
  */
 enum frame_use {
 	FRAME_OUTSIDE,
@@ -28,6 +29,7 @@ enum frame_use {
 	FRAME_HELD,
 	FRAME_BEHIND,
 	FRAME_OWN,
+	FRAME_SHARED,
 };
 
 struct ledger_frame {
@@ -49,6 +51,8 @@ struct ledger {
 	struct ledger_frame *frames;
 	u8 *states;
 	u8 *owners;
+	/* Frames that stand behind an area and no other. */
+	u8 *nr_behind;
 	/* By the area that they are in, as in donor_nrs, which lists them. */
 	struct ledger_donor *donors;
 	u16 *donor_nrs;
@@ -58,6 +62,8 @@ struct ledger {
 	unsigned long nr_frames;
 	long nr_by_state[DYNMEMMAP_NR_STATES];
 	unsigned long nr_in_pool[LEDGER_NR_ZONES];
+	unsigned long nr_in_cache[LEDGER_NR_ZONES];
+	unsigned long nr_huge_in_cache[LEDGER_NR_ZONES];
 };
 
 void ledger_create(struct ledger *ledger, unsigned int nr_areas);
@@ -66,6 +72,8 @@ void ledger_reset(struct ledger *ledger);
 
 void ledger_set_state(struct ledger *ledger, unsigned int area_nr, unsigned int state);
 void ledger_set_owner(struct ledger *ledger, unsigned int area_nr, unsigned int owner);
+void ledger_cache_add(struct ledger *ledger, unsigned int zone_nr, unsigned int area_nr);
+void ledger_cache_remove(struct ledger *ledger, unsigned int zone_nr, unsigned int area_nr);
 
 void ledger_hold_boot_frames(struct ledger *ledger, unsigned int pfn, unsigned int nr_frames);
 void ledger_donor_add(struct ledger *ledger, struct dynmemmap_donor *donor,
@@ -82,5 +90,6 @@ void ledger_take(struct ledger *ledger, unsigned int pfn);
 void ledger_put(struct ledger *ledger, unsigned int pfn);
 void ledger_map(struct ledger *ledger, unsigned int pfn, unsigned int area_nr);
 void ledger_unmap(struct ledger *ledger, unsigned int pfn, unsigned int area_nr);
+void ledger_share(struct ledger *ledger, unsigned int pfn);
 
 #endif /* _TESTS_UNIT_LEDGER_H */

@@ -4,6 +4,7 @@
  * those in the kernel whose steps they take.
  */
 #include <sanitizer/asan_interface.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +13,8 @@
 /* As in worker.c. */
 #define TAKE_BACK_BATCH_AREAS	32UL
 #define KEEP_AREAS		4
+/* As in huge.c. */
+#define RECYCLE_AREAS		4UL
 
 /* Areas in use at boot; all their frames and the spare ones are in area 0. */
 #define BOOT_NR_AREAS		4
@@ -21,8 +24,21 @@
 #define CHUNK_NR_PAGES		BIT(WORLD_CHUNK_ORDER)
 #define WHOLE_CHUNK		0xff
 #define WHOLE_AREA		UINT64_MAX
-/* Contents of a frame that is none of ours; others are area numbers. */
+/* Contents of a frame that is none of ours. */
 #define CONTENT_OF_USER		UINT32_MAX
+
+/* All but the first vmemmap page of an area. */
+#define TAILS			(DYNMEMMAP_ALL_VMEMMAP_PAGES & ~BIT(0))
+#define FRAME_NR_STRUCT_PAGES	(DYNMEMMAP_AREA_NR_PAGES / DYNMEMMAP_AREA_NR_FRAMES)
+/* Struct pages of a huge folio that are prepared while the others are shared. */
+#define PREP_NR_STRUCT_PAGES	4
+/* page.mapping of a tail; of a free page it is 0. */
+#define MAPPING_OF_TAIL		1UL
+
+/* Steps within steps. */
+#define MAX_OUTER		3
+/* How far to look for an area of a kind. */
+#define NEAR_AREAS		64
 
 const char *const world_event_names[NR_EVENTS] = {
 	[EVENT_POPULATED] = "populated",
@@ -40,6 +56,23 @@ const char *const world_event_names[NR_EVENTS] = {
 	[EVENT_AREA_RETURNED] = "area returned",
 	[EVENT_FRAMES_BOUGHT] = "frames bought",
 	[EVENT_FRAME_SOLD] = "frame sold",
+	[EVENT_HUGE_FROM_POOL] = "huge from pool",
+	[EVENT_HUGE_FROM_CACHE] = "huge from cache",
+	[EVENT_HUGE_LENT_INSTEAD] = "huge lent instead",
+	[EVENT_TAILS_POPULATED] = "tails populated",
+	[EVENT_TAILS_FLUSHED_BY_SECOND] = "tails flushed by second",
+	[EVENT_TAILS_LOST_RACE] = "tails lost race",
+	[EVENT_FOLIO_SPLIT] = "folio split",
+	[EVENT_FREED_HUGE] = "freed huge",
+	[EVENT_FREED_STALE] = "freed stale",
+	[EVENT_FREED_SPLIT] = "freed split",
+	[EVENT_FREED_PREPARED_TWICE] = "freed prepared twice",
+	[EVENT_TRIMMED] = "trimmed",
+	[EVENT_TRIM_REFUSED] = "trim refused",
+	[EVENT_RECYCLED] = "recycled",
+	[EVENT_RECYCLED_SPLIT] = "recycled split",
+	[EVENT_SHOWN] = "shown",
+	[EVENT_SHOWN_FROM_CACHE] = "shown from cache",
 	[EVENT_ILLEGAL_REFUSED] = "illegal refused",
 };
 
@@ -60,28 +93,70 @@ static struct page *area_memmap(const struct world *world, const struct dynmemma
 
 /* The vmemmap: what is mapped where. */
 
+u32 world_content(const struct dynmemmap_area *area, unsigned int vmemmap_page)
+{
+	return area->area_nr * DYNMEMMAP_AREA_NR_FRAMES + vmemmap_page;
+}
+
+u32 world_content_of_tail(const struct zone *zone)
+{
+	return CONTENT_OF_USER - 1 - zone->zone_nr;
+}
+
+static void set_mapping(struct page *first, const struct page *end, unsigned long mapping)
+{
+	for (; first < end; first++)
+		first->mapping = mapping;
+}
+
 static void vmemmap_fill(struct world *world, const struct dynmemmap_area *area,
 			 struct page **frames)
 {
 	unsigned int i;
 
 	for (i = 0; i < DYNMEMMAP_AREA_NR_FRAMES; i++)
-		world->contents[page_to_pfn(world, frames[i])] = area->area_nr;
+		if (frames[i])
+			world->contents[page_to_pfn(world, frames[i])] = world_content(area, i);
 }
 
-static void vmemmap_map(struct world *world, const struct dynmemmap_area *area,
-			struct page **frames)
+/* Struct pages that can be written now are those of free pages, or of tails. */
+static void memmap_make(struct page *first, unsigned long mapping)
 {
-	const size_t nr_bytes = DYNMEMMAP_AREA_NR_PAGES * sizeof(struct page);
+	const size_t nr_bytes = FRAME_NR_STRUCT_PAGES * sizeof(*first);
+
+	ASAN_UNPOISON_MEMORY_REGION(first, nr_bytes);
+	memset(first, 0, nr_bytes);
+	set_mapping(first, first + FRAME_NR_STRUCT_PAGES, mapping);
+}
+
+/* Frames that are in use then are set to NULL. */
+static void vmemmap_map(struct world *world, const struct dynmemmap_area *area,
+			struct page **frames, unsigned long mapping)
+{
+	struct page **entry = world->page_table[area->area_nr];
 	unsigned int i;
 
-	for (i = 0; i < DYNMEMMAP_AREA_NR_FRAMES; i++) {
-		CHECK(!world->page_table[area->area_nr][i]);
-		WRITE_ONCE(world->page_table[area->area_nr][i], frames[i]);
+	for (i = 0; i < DYNMEMMAP_AREA_NR_FRAMES; i++, entry++) {
+		if (!frames[i])
+			continue;
+		CHECK(!*entry || *entry == area->zone->pool.tail);
+		WRITE_ONCE(*entry, frames[i]);
 		ledger_map(&world->ledger, page_to_pfn(world, frames[i]), area->area_nr);
+		memmap_make(area_memmap(world, area) + i * FRAME_NR_STRUCT_PAGES, mapping);
+		frames[i] = NULL;
 	}
-	ASAN_UNPOISON_MEMORY_REGION(area_memmap(world, area), nr_bytes);
-	memset(area_memmap(world, area), 0, nr_bytes);
+}
+
+/* What is read-only stays poisoned: nobody here has to read a tail. */
+static void vmemmap_map_tails(struct world *world, const struct dynmemmap_area *area,
+			      struct page *tail)
+{
+	unsigned int i;
+
+	for (i = 1; i < DYNMEMMAP_AREA_NR_FRAMES; i++) {
+		CHECK(!world->page_table[area->area_nr][i]);
+		WRITE_ONCE(world->page_table[area->area_nr][i], tail);
+	}
 }
 
 static void vmemmap_unmap(struct world *world, const struct dynmemmap_area *area,
@@ -93,8 +168,12 @@ static void vmemmap_unmap(struct world *world, const struct dynmemmap_area *area
 		frames[i] = world->page_table[area->area_nr][i];
 		CHECK(frames[i]);
 		WRITE_ONCE(world->page_table[area->area_nr][i], NULL);
+		if (frames[i] == area->zone->pool.tail) {
+			frames[i] = NULL;
+			continue;
+		}
 		ledger_unmap(&world->ledger, page_to_pfn(world, frames[i]), area->area_nr);
-		CHECK(world->contents[page_to_pfn(world, frames[i])] == area->area_nr);
+		CHECK(world->contents[page_to_pfn(world, frames[i])] == world_content(area, i));
 	}
 	ASAN_POISON_MEMORY_REGION(area_memmap(world, area),
 				  DYNMEMMAP_AREA_NR_PAGES * sizeof(struct page));
@@ -143,6 +222,8 @@ static void frames_put(struct world *world, struct page **frames, unsigned int n
 
 	pthread_mutex_lock(&world->node_lock);
 	for (i = 0; i < nr_frames; i++) {
+		if (!frames[i])
+			continue;
 		ledger_put(&world->ledger, page_to_pfn(world, frames[i]));
 		dynmemmap_stock_put(&world->stock, frames[i]);
 	}
@@ -150,18 +231,40 @@ static void frames_put(struct world *world, struct page **frames, unsigned int n
 	pthread_mutex_unlock(&world->node_lock);
 }
 
-static bool frames_try_take(struct world *world, struct page **frames)
+static void frames_put_all(struct world *world, struct list_head *frames)
 {
+	struct page *frame;
+
+	while (!list_empty(frames)) {
+		frame = list_first_entry(frames, struct page, lru);
+		list_del(&frame->lru);
+		frames_put(world, &frame, 1);
+	}
+}
+
+/* One for each vmemmap page that is wanted, at its place. */
+static void frames_spread(struct page **frames, u8 wanted)
+{
+	unsigned int from = __builtin_popcount(wanted), i;
+
+	for (i = DYNMEMMAP_AREA_NR_FRAMES; i--;)
+		frames[i] = wanted & BIT(i) ? frames[--from] : NULL;
+}
+
+static bool frames_try_take(struct world *world, struct page **frames, u8 wanted)
+{
+	unsigned int i, nr_frames = __builtin_popcount(wanted);
 	bool taken;
-	unsigned int i;
 
 	pthread_mutex_lock(&world->node_lock);
-	taken = dynmemmap_stock_take(&world->stock, DYNMEMMAP_AREA_NR_FRAMES, frames);
-	CHECK(taken == (world->ledger.nr_free >= DYNMEMMAP_AREA_NR_FRAMES));
-	for (i = 0; taken && i < DYNMEMMAP_AREA_NR_FRAMES; i++)
+	taken = dynmemmap_stock_take(&world->stock, nr_frames, frames);
+	CHECK(taken == (world->ledger.nr_free >= nr_frames));
+	for (i = 0; taken && i < nr_frames; i++)
 		ledger_take(&world->ledger, page_to_pfn(world, frames[i]));
 	check_stock(world);
 	pthread_mutex_unlock(&world->node_lock);
+	if (taken)
+		frames_spread(frames, wanted);
 	return taken;
 }
 
@@ -181,6 +284,7 @@ static void stock_add(struct world *world, struct dynmemmap_donor *donor, unsign
 static void check_pool(const struct world *world, const struct zone *zone)
 {
 	CHECK(zone->pool.nr_areas == world->ledger.nr_in_pool[zone->zone_nr]);
+	CHECK(zone->pool.nr_cached == world->ledger.nr_in_cache[zone->zone_nr]);
 }
 
 static void pool_remove(struct world *world, struct zone *zone, struct dynmemmap_area *area)
@@ -243,7 +347,67 @@ static void pool_give_one(struct world *world, struct dynmemmap_area *area)
 	pool_give(world, &areas);
 }
 
+/* The cache: huge.c. */
+
+static void cache_remove(struct world *world, struct zone *zone, struct dynmemmap_area *area)
+{
+	dynmemmap_cache_remove(&zone->pool, area);
+	ledger_cache_remove(&world->ledger, zone->zone_nr, area->area_nr);
+	check_pool(world, zone);
+}
+
+static unsigned long cache_take(struct world *world, struct zone *zone, unsigned long nr_wanted,
+				struct list_head *areas)
+{
+	struct dynmemmap_area *area;
+	unsigned long nr_taken;
+
+	pthread_mutex_lock(&zone->lock);
+	for (nr_taken = 0; nr_taken < nr_wanted; nr_taken++) {
+		area = dynmemmap_cache_last(&zone->pool);
+		/* Only those that are SPLIT can have to stay. */
+		CHECK(area || !world->ledger.nr_huge_in_cache[zone->zone_nr]);
+		if (!area)
+			break;
+		cache_remove(world, zone, area);
+		list_add(&area->pool_list, areas);
+	}
+	pthread_mutex_unlock(&zone->lock);
+	return nr_taken;
+}
+
+static bool cache_take_area(struct world *world, struct dynmemmap_area *area)
+{
+	bool taken;
+
+	pthread_mutex_lock(&area->zone->lock);
+	taken = READ_ONCE(area->owner) == DYNMEMMAP_CACHE &&
+		!(READ_ONCE(area->marks) & DYNMEMMAP_MARK_STALE);
+	if (taken)
+		cache_remove(world, area->zone, area);
+	pthread_mutex_unlock(&area->zone->lock);
+	return taken;
+}
+
 /* Populate and unpopulate: populate.c, repair.c. */
+
+/*
+ * Where there may be just one thread, others come between all the same, with an eye on
+ * the same area, unless they would have to wait.
+ */
+static void others_act(struct actor *actor, struct dynmemmap_area *area)
+{
+	struct dynmemmap_area *outer_area = actor->area;
+
+	if (actor->holds_lock || actor->nr_outer == MAX_OUTER)
+		return;
+	actor->nr_outer++;
+	actor->area = area;
+	while (actor->choose(actor, 4) == 3)
+		actor_step(actor);
+	actor->area = outer_area;
+	actor->nr_outer--;
+}
 
 static void area_prepare_use(struct dynmemmap_area *area)
 {
@@ -259,11 +423,12 @@ static bool populate_with(struct world *world, struct dynmemmap_area *area, stru
 	pthread_mutex_lock(&world->node_lock);
 	idle = area->state == DYNMEMMAP_IDLE;
 	if (idle) {
-		vmemmap_map(world, area, frames);
+		vmemmap_map(world, area, frames, 0);
 		set_state(world, area, DYNMEMMAP_SPLIT);
 		count(world, EVENT_POPULATED);
 	}
 	pthread_mutex_unlock(&world->node_lock);
+	frames_put(world, frames, DYNMEMMAP_AREA_NR_FRAMES);
 	return idle;
 }
 
@@ -284,7 +449,7 @@ static bool self_host(struct world *world, struct dynmemmap_area *area)
 	if (area->state == DYNMEMMAP_IDLE) {
 		area_prepare_use(area);
 		vmemmap_fill(world, area, frames);
-		vmemmap_map(world, area, frames);
+		vmemmap_map(world, area, frames, 0);
 		set_state(world, area, DYNMEMMAP_SPLIT);
 		count(world, EVENT_SELF_HOSTED);
 	}
@@ -292,27 +457,46 @@ static bool self_host(struct world *world, struct dynmemmap_area *area)
 	return vmemmap_is_self_hosted(world, area);
 }
 
-static void repair(struct world *world, struct dynmemmap_area *area)
+static void repair(struct actor *actor, struct dynmemmap_area *area)
 {
 	struct page *frames[DYNMEMMAP_AREA_NR_FRAMES];
+	struct world *world = actor->world;
 
 	if (vmemmap_is_mapped(world, area))
 		return;
-	if (!frames_try_take(world, frames)) {
+	if (!frames_try_take(world, frames, DYNMEMMAP_ALL_VMEMMAP_PAGES)) {
 		self_host(world, area);
 		return;
 	}
+	others_act(actor, area);
 	if (populate_with(world, area, frames))
 		count(world, EVENT_REPAIRED_FROM_STOCK);
-	else
-		frames_put(world, frames, DYNMEMMAP_AREA_NR_FRAMES);
+}
+
+static struct dynmemmap_area *choose_area(struct actor *actor)
+{
+	if (actor->area && actor->choose(actor, 2))
+		return actor->area;
+	return &actor->world->areas[actor->choose(actor, actor->world->nr_areas)];
+}
+
+/* One in this state, if there is one near. */
+static struct dynmemmap_area *choose_area_in(struct actor *actor, enum dynmemmap_state state)
+{
+	struct dynmemmap_area *area = choose_area(actor), *near;
+	struct dynmemmap_area *end = actor->world->areas + actor->world->nr_areas;
+
+	for (near = area; near < min(area + NEAR_AREAS, end) && area != actor->area; near++)
+		if (READ_ONCE(near->state) == state)
+			return near;
+	return area;
 }
 
 /* Where another CPU may read what it should not, now and then one does. */
 static void maybe_stray_read(struct actor *actor, struct dynmemmap_area *area)
 {
 	if (actor->choose(actor, 8) == 7)
-		repair(actor->world, area);
+		repair(actor, area);
 }
 
 static void unpopulate(struct actor *actor, struct list_head *areas)
@@ -325,19 +509,17 @@ static void unpopulate(struct actor *actor, struct list_head *areas)
 
 	list_for_each_entry(area, areas, pool_list) {
 		pthread_mutex_lock(&world->node_lock);
+		CHECK(!(area->marks & DYNMEMMAP_MARK_STALE));
 		vmemmap_unmap(world, area, frames);
 		set_state(world, area, DYNMEMMAP_IDLE);
 		pthread_mutex_unlock(&world->node_lock);
 		for (i = 0; i < DYNMEMMAP_AREA_NR_FRAMES; i++)
-			if (page_to_pfn(world, frames[i]) >> DYNMEMMAP_AREA_ORDER != area->area_nr)
+			if (frames[i] &&
+			    page_to_pfn(world, frames[i]) >> DYNMEMMAP_AREA_ORDER != area->area_nr)
 				list_add(&frames[i]->lru, &unmapped);
 		maybe_stray_read(actor, area);
 	}
-	while (!list_empty(&unmapped)) {
-		frames[0] = list_first_entry(&unmapped, struct page, lru);
-		list_del(&frames[0]->lru);
-		frames_put(world, frames, 1);
-	}
+	frames_put_all(world, &unmapped);
 }
 
 /* Areas become donors: supply.c. */
@@ -377,9 +559,9 @@ static bool node_donate(struct actor *actor)
 	return false;
 }
 
-static bool frames_take(struct actor *actor, struct page **frames)
+static bool frames_take(struct actor *actor, struct page **frames, u8 wanted)
 {
-	while (!frames_try_take(actor->world, frames))
+	while (!frames_try_take(actor->world, frames, wanted))
 		if (!node_donate(actor))
 			return false;
 	return true;
@@ -391,17 +573,76 @@ static bool populate(struct actor *actor, struct dynmemmap_area *area)
 
 	if (READ_ONCE(area->state) == DYNMEMMAP_SPLIT)
 		return true;
-	if (!frames_take(actor, frames))
+	if (!frames_take(actor, frames, DYNMEMMAP_ALL_VMEMMAP_PAGES))
 		return false;
 	maybe_stray_read(actor, area);
-	if (!populate_with(actor->world, area, frames)) {
-		frames_put(actor->world, frames, DYNMEMMAP_AREA_NR_FRAMES);
+	if (!populate_with(actor->world, area, frames))
 		count(actor->world, EVENT_POPULATE_LOST_RACE);
-	}
 	return true;
 }
 
+/* Huge areas are populated: populate.c. */
+
+static struct page *area_tail(struct actor *actor, struct dynmemmap_area *area)
+{
+	struct dynmemmap_pool *pool = &area->zone->pool;
+	struct page *frames[DYNMEMMAP_AREA_NR_FRAMES];
+	struct world *world = actor->world;
+
+	/* Pairs with the smp_store_release() below. */
+	if (smp_load_acquire(&pool->tail))
+		return pool->tail;
+	if (!frames_take(actor, frames, BIT(0)))
+		return NULL;
+	world->contents[page_to_pfn(world, frames[0])] = world_content_of_tail(area->zone);
+	pthread_mutex_lock(&world->node_lock);
+	if (!pool->tail) {
+		ledger_share(&world->ledger, page_to_pfn(world, frames[0]));
+		/* What it holds, before others use it. */
+		smp_store_release(&pool->tail, frames[0]);
+		frames[0] = NULL;
+	}
+	pthread_mutex_unlock(&world->node_lock);
+	frames_put(world, frames, DYNMEMMAP_AREA_NR_FRAMES);
+	return pool->tail;
+}
+
+static bool populate_huge(struct actor *actor, struct dynmemmap_area *area)
+{
+	struct page *frames[DYNMEMMAP_AREA_NR_FRAMES], *tail = area_tail(actor, area);
+	struct world *world = actor->world;
+
+	if (!tail || !frames_take(actor, frames, BIT(0)))
+		return false;
+	maybe_stray_read(actor, area);
+	vmemmap_fill(world, area, frames);
+	pthread_mutex_lock(&world->node_lock);
+	if (area->state == DYNMEMMAP_IDLE) {
+		vmemmap_map(world, area, frames, MAPPING_OF_TAIL);
+		set_mapping(area_memmap(world, area), area_memmap(world, area) + 1, 0);
+		vmemmap_map_tails(world, area, tail);
+		set_state(world, area, DYNMEMMAP_HUGE);
+	}
+	pthread_mutex_unlock(&world->node_lock);
+	frames_put(world, frames, DYNMEMMAP_AREA_NR_FRAMES);
+	return READ_ONCE(area->state) == DYNMEMMAP_HUGE;
+}
+
 /* Lend and take back: buddy.c, worker.c. */
+
+/* Nobody may find tails, and no TLB the shared one, in free memory. */
+static void area_check_free(struct world *world, struct dynmemmap_area *area)
+{
+	const struct page *page = area_memmap(world, area);
+	const struct page *end = page + DYNMEMMAP_AREA_NR_PAGES;
+
+	pthread_mutex_lock(&world->node_lock);
+	CHECK(area->state == DYNMEMMAP_SPLIT);
+	CHECK(!world->tails_remembered[area->area_nr]);
+	for (; page < end; page++)
+		CHECK(page->mapping != MAPPING_OF_TAIL);
+	pthread_mutex_unlock(&world->node_lock);
+}
 
 static bool area_lend(struct actor *actor, struct dynmemmap_area *area)
 {
@@ -418,6 +659,7 @@ static bool area_lend(struct actor *actor, struct dynmemmap_area *area)
 		return false;
 	}
 	area->flags &= ~DYNMEMMAP_AREA_RAW;
+	area_check_free(world, area);
 
 	pthread_mutex_lock(&zone->lock);
 	set_owner(world, area, DYNMEMMAP_KERNEL);
@@ -507,17 +749,30 @@ static unsigned long zone_count_blocks(struct world *world, struct zone *zone)
 	return nr_blocks;
 }
 
+static bool may_take_back(const struct world *world)
+{
+	return !world->nr_ranges;
+}
+
+static void areas_take_back(struct actor *actor, struct list_head *areas)
+{
+	unpopulate(actor, areas);
+	pool_give(actor->world, areas);
+}
+
 static unsigned long zone_take_back(struct actor *actor, struct zone *zone,
 				    unsigned long nr_wanted)
 {
 	struct world *world = actor->world;
 	LIST_HEAD(areas);
-	unsigned long nr_isolated;
+	unsigned long nr_isolated = 0;
 
 	pthread_mutex_lock(&world->take_back_lock);
-	nr_isolated = zone_isolate(world, zone, min(nr_wanted, TAKE_BACK_BATCH_AREAS), &areas);
-	unpopulate(actor, &areas);
-	pool_give(world, &areas);
+	if (may_take_back(world)) {
+		nr_isolated = zone_isolate(world, zone, min(nr_wanted, TAKE_BACK_BATCH_AREAS),
+					   &areas);
+		areas_take_back(actor, &areas);
+	}
 	pthread_mutex_unlock(&world->take_back_lock);
 	if (nr_isolated)
 		count(world, EVENT_TAKEN_BACK);
@@ -545,13 +800,31 @@ static void zone_balance(struct actor *actor, struct zone *zone)
 	pool->nr_excess_seen = nr_excess;
 }
 
+static void zone_trim(struct actor *actor, struct zone *zone)
+{
+	struct world *world = actor->world;
+	unsigned long nr_taken = 1;
+
+	while (nr_taken && READ_ONCE(zone->pool.nr_cached) > KEEP_AREAS) {
+		LIST_HEAD(areas);
+
+		nr_taken = 0;
+		pthread_mutex_lock(&world->take_back_lock);
+		if (may_take_back(world)) {
+			nr_taken = cache_take(world, zone, TAKE_BACK_BATCH_AREAS, &areas);
+			areas_take_back(actor, &areas);
+		}
+		pthread_mutex_unlock(&world->take_back_lock);
+		count(world, nr_taken ? EVENT_TRIMMED : EVENT_TRIM_REFUSED);
+	}
+}
+
 static void zone_cool(struct actor *actor, struct zone *zone)
 {
 	struct world *world = actor->world;
 	struct dynmemmap_area *area, *next;
 	LIST_HEAD(areas);
 
-	pthread_mutex_lock(&world->take_back_lock);
 	pthread_mutex_lock(&zone->lock);
 	list_for_each_entry_safe(area, next, &zone->pool.areas, pool_list) {
 		if (READ_ONCE(area->state) == DYNMEMMAP_IDLE)
@@ -562,9 +835,7 @@ static void zone_cool(struct actor *actor, struct zone *zone)
 								   EVENT_COOLED);
 	}
 	pthread_mutex_unlock(&zone->lock);
-	unpopulate(actor, &areas);
-	pool_give(world, &areas);
-	pthread_mutex_unlock(&world->take_back_lock);
+	areas_take_back(actor, &areas);
 }
 
 /* The buddy allocator: blocks of 8 to 512 pages, within an area. */
@@ -606,6 +877,8 @@ static struct page *buddy_alloc(struct world *world, struct zone *zone, unsigned
 		if (READ_ONCE(area->owner) != DYNMEMMAP_KERNEL ||
 		    !area_find_block(world, area, order, &mask))
 			continue;
+		/* Who got a part of it would write to its struct pages. */
+		CHECK(READ_ONCE(area->state) == DYNMEMMAP_SPLIT);
 		chunks[area->area_nr] |= mask;
 		block = area_memmap(world, area) + __builtin_ctzll(mask) * CHUNK_NR_PAGES;
 		if (chunks == world->stock_chunks)
@@ -632,6 +905,28 @@ static void buddy_free_page(struct world *world, struct page *page)
 	pthread_mutex_unlock(&area->zone->lock);
 }
 
+/* Who may not sleep cannot have it. */
+static bool zone_recycle(struct actor *actor, struct zone *zone)
+{
+	struct world *world = actor->world;
+	struct dynmemmap_area *area, *next;
+	LIST_HEAD(areas);
+	bool lent = false;
+
+	if (!READ_ONCE(zone->pool.nr_cached) || !actor->choose(actor, 4))
+		return false;
+	cache_take(world, zone, RECYCLE_AREAS, &areas);
+	list_for_each_entry(area, &areas, pool_list)
+		count(world, area->state == DYNMEMMAP_HUGE ? EVENT_RECYCLED :
+							     EVENT_RECYCLED_SPLIT);
+	unpopulate(actor, &areas);
+	list_for_each_entry_safe(area, next, &areas, pool_list) {
+		list_del_init(&area->pool_list);
+		lent |= area_lend(actor, area);
+	}
+	return lent;
+}
+
 /* What get_page_from_freelist() does: lend when there is nothing, try again. */
 static struct page *zone_alloc(struct actor *actor, struct zone *zone, unsigned int order,
 			       u64 *chunks)
@@ -639,7 +934,7 @@ static struct page *zone_alloc(struct actor *actor, struct zone *zone, unsigned 
 	unsigned int start = actor->choose(actor, zone->end_area_nr - zone->first_area_nr);
 	struct page *block = buddy_alloc(actor->world, zone, order, start, chunks);
 
-	if (!block && zone_lend(actor, zone))
+	if (!block && (zone_lend(actor, zone) || zone_recycle(actor, zone)))
 		block = buddy_alloc(actor->world, zone, order, start, chunks);
 	return block;
 }
@@ -665,6 +960,14 @@ static bool stock_buy(struct actor *actor)
 	check_stock(world);
 	pthread_mutex_unlock(&world->node_lock);
 	count(world, EVENT_FRAMES_BOUGHT);
+	return true;
+}
+
+static bool frames_buy(struct actor *actor, struct page **frames, u8 wanted)
+{
+	while (!frames_take(actor, frames, wanted))
+		if (!stock_buy(actor))
+			return false;
 	return true;
 }
 
@@ -750,16 +1053,354 @@ static void stock_drain(struct actor *actor)
 	stock_sell(world);
 }
 
+/* The tails of a huge area in use are populated: populate.c. */
+
+static bool area_map_tails(struct world *world, struct dynmemmap_area *area, struct page **frames)
+{
+	bool mapped;
+
+	pthread_mutex_lock(&world->node_lock);
+	mapped = area->state == DYNMEMMAP_HUGE && READ_ONCE(area->owner) == DYNMEMMAP_KERNEL;
+	if (mapped) {
+		WRITE_ONCE(area->marks, area->marks | DYNMEMMAP_MARK_STALE);
+		/* Pairs with smp_rmb() in populate_tails(). */
+		smp_wmb();
+		vmemmap_map(world, area, frames, MAPPING_OF_TAIL);
+		set_state(world, area, DYNMEMMAP_SPLIT);
+		world->tails_remembered[area->area_nr] = true;
+	}
+	pthread_mutex_unlock(&world->node_lock);
+	return mapped;
+}
+
+static void area_flush_tails(struct world *world, struct dynmemmap_area *area)
+{
+	pthread_mutex_lock(&world->node_lock);
+	world->tails_remembered[area->area_nr] = false;
+	pthread_mutex_unlock(&world->node_lock);
+}
+
+static bool area_tails_are_remembered(struct world *world, struct dynmemmap_area *area)
+{
+	bool remembered;
+
+	pthread_mutex_lock(&world->node_lock);
+	remembered = world->tails_remembered[area->area_nr];
+	pthread_mutex_unlock(&world->node_lock);
+	return remembered;
+}
+
+static void area_clear_stale(struct world *world, struct dynmemmap_area *area)
+{
+	pthread_mutex_lock(&world->node_lock);
+	WRITE_ONCE(area->marks, area->marks & ~DYNMEMMAP_MARK_STALE);
+	pthread_mutex_unlock(&world->node_lock);
+}
+
+/* Only who has a reference can know that the area is still in use then. */
+static bool populate_tails(struct actor *actor, struct dynmemmap_area *area)
+{
+	struct page *frames[DYNMEMMAP_AREA_NR_FRAMES];
+	struct world *world = actor->world;
+	bool mapped;
+
+	if (READ_ONCE(area->state) == DYNMEMMAP_HUGE) {
+		if (!frames_buy(actor, frames, TAILS))
+			return false;
+		others_act(actor, area);
+		vmemmap_fill(world, area, frames);
+		mapped = area_map_tails(world, area, frames);
+		frames_put(world, frames, DYNMEMMAP_AREA_NR_FRAMES);
+		if (mapped) {
+			others_act(actor, area);
+			area_flush_tails(world, area);
+			area_clear_stale(world, area);
+			count(world, EVENT_TAILS_POPULATED);
+			return true;
+		}
+		count(world, EVENT_TAILS_LOST_RACE);
+	}
+	/* Pairs with smp_wmb() in area_map_tails(). */
+	smp_rmb();
+	if (READ_ONCE(area->marks) & DYNMEMMAP_MARK_STALE) {
+		area_flush_tails(world, area);
+		count(world, EVENT_TAILS_FLUSHED_BY_SECOND);
+	}
+	return true;
+}
+
+/* Huge folios: huge.c, and what page_alloc.c does before and after. */
+
+/* The allocator gives the area to a user as a whole. */
+static void area_use(struct world *world, struct dynmemmap_area *area)
+{
+	struct world_folio *folio = &world->folios[area->area_nr];
+	struct page *page = area_memmap(world, area);
+
+	set_owner(world, area, DYNMEMMAP_KERNEL);
+	CHECK(!world->user_chunks[area->area_nr] && !world->stock_chunks[area->area_nr]);
+	CHECK(!folio->exists && !folio->has_user && !folio->nr_references);
+	world->user_chunks[area->area_nr] = WHOLE_AREA;
+	*folio = (struct world_folio){ .nr_references = 1, .has_user = true, .exists = true };
+	/* The others are tails already. */
+	CHECK(page[PREP_NR_STRUCT_PAGES].mapping == MAPPING_OF_TAIL);
+	set_mapping(page + 1, page + PREP_NR_STRUCT_PAGES, MAPPING_OF_TAIL);
+}
+
+static struct dynmemmap_area *zone_use_cached(struct world *world, struct zone *zone)
+{
+	struct dynmemmap_area *area;
+
+	if (!READ_ONCE(zone->pool.nr_cached))
+		return NULL;
+	pthread_mutex_lock(&zone->lock);
+	area = dynmemmap_cache_first(&zone->pool);
+	CHECK(!area == !world->ledger.nr_huge_in_cache[zone->zone_nr]);
+	if (area) {
+		cache_remove(world, zone, area);
+		area_use(world, area);
+		count(world, EVENT_HUGE_FROM_CACHE);
+	}
+	pthread_mutex_unlock(&zone->lock);
+	return area;
+}
+
+static struct dynmemmap_area *zone_use_pooled(struct actor *actor, struct zone *zone)
+{
+	struct world *world = actor->world;
+	struct dynmemmap_area *area = pool_take(world, zone);
+
+	if (!area)
+		return NULL;
+	if (READ_ONCE(area->state) != DYNMEMMAP_IDLE || !populate_huge(actor, area)) {
+		area_lend(actor, area);
+		count(world, EVENT_HUGE_LENT_INSTEAD);
+		return NULL;
+	}
+	area->flags &= ~DYNMEMMAP_AREA_RAW;
+	pthread_mutex_lock(&zone->lock);
+	area_use(world, area);
+	count(world, EVENT_HUGE_FROM_POOL);
+	pthread_mutex_unlock(&zone->lock);
+	return area;
+}
+
+static bool area_is_huge(struct world *world, const struct dynmemmap_area *area)
+{
+	bool huge;
+
+	/* Not locked in the kernel, where the page table says what can be written. */
+	pthread_mutex_lock(&world->node_lock);
+	huge = area->state == DYNMEMMAP_HUGE;
+	pthread_mutex_unlock(&world->node_lock);
+	return huge;
+}
+
+/* A folio ceases to be a compound page. */
+static void free_pages_prepare(struct world *world, struct dynmemmap_area *area)
+{
+	struct page *page = area_memmap(world, area);
+
+	set_mapping(page + 1, page + (area_is_huge(world, area) ? PREP_NR_STRUCT_PAGES :
+								  DYNMEMMAP_AREA_NR_PAGES), 0);
+}
+
+static bool area_free_huge(struct world *world, struct dynmemmap_area *area)
+{
+	bool taken;
+
+	pthread_mutex_lock(&world->node_lock);
+	taken = area->state == DYNMEMMAP_HUGE || area->marks & DYNMEMMAP_MARK_STALE;
+	if (taken) {
+		count(world, area->state == DYNMEMMAP_HUGE ? EVENT_FREED_HUGE : EVENT_FREED_STALE);
+		set_owner(world, area, DYNMEMMAP_MOVING);
+	}
+	pthread_mutex_unlock(&world->node_lock);
+	return taken;
+}
+
+/* The area of a folio is nobody's, or as free as its owner says. */
+static void folio_end(struct world *world, struct dynmemmap_area *area)
+{
+	CHECK(world->user_chunks[area->area_nr] == WHOLE_AREA);
+	CHECK(world->folios[area->area_nr].exists);
+	world->user_chunks[area->area_nr] = 0;
+	world->folios[area->area_nr].exists = false;
+}
+
+static bool huge_free(struct world *world, struct dynmemmap_area *area)
+{
+	struct page *page = area_memmap(world, area);
+	struct zone *zone = area->zone;
+	bool taken;
+
+	pthread_mutex_lock(&zone->lock);
+	taken = area_free_huge(world, area);
+	if (taken) {
+		folio_end(world, area);
+		dynmemmap_cache_add(&zone->pool, area);
+		ledger_cache_add(&world->ledger, zone->zone_nr, area->area_nr);
+		check_pool(world, zone);
+	}
+	pthread_mutex_unlock(&zone->lock);
+	if (!taken && page[PREP_NR_STRUCT_PAGES].mapping == MAPPING_OF_TAIL) {
+		set_mapping(page + PREP_NR_STRUCT_PAGES, page + DYNMEMMAP_AREA_NR_PAGES, 0);
+		count(world, EVENT_FREED_PREPARED_TWICE);
+	}
+	return taken;
+}
+
+static void free_one_page(struct world *world, struct dynmemmap_area *area)
+{
+	if (huge_free(world, area))
+		return;
+	area_check_free(world, area);
+	pthread_mutex_lock(&area->zone->lock);
+	folio_end(world, area);
+	count(world, EVENT_FREED_SPLIT);
+	pthread_mutex_unlock(&area->zone->lock);
+}
+
+/* Now and then something comes between, and folio_leave() goes on. */
+static void folio_free(struct actor *actor, struct dynmemmap_area *area)
+{
+	struct world *world = actor->world;
+
+	free_pages_prepare(world, area);
+	if (!actor->choose(actor, 4)) {
+		free_one_page(world, area);
+		return;
+	}
+	pthread_mutex_lock(&area->zone->lock);
+	world->folios[area->area_nr].is_prepared = true;
+	pthread_mutex_unlock(&area->zone->lock);
+}
+
+static bool folio_try_get(struct world *world, struct dynmemmap_area *area)
+{
+	struct world_folio *folio = &world->folios[area->area_nr];
+	bool got;
+
+	pthread_mutex_lock(&area->zone->lock);
+	got = folio->nr_references;
+	folio->nr_references += got;
+	pthread_mutex_unlock(&area->zone->lock);
+	return got;
+}
+
+static void folio_put(struct actor *actor, struct dynmemmap_area *area)
+{
+	bool last;
+
+	pthread_mutex_lock(&area->zone->lock);
+	last = !--actor->world->folios[area->area_nr].nr_references;
+	pthread_mutex_unlock(&area->zone->lock);
+	if (last)
+		folio_free(actor, area);
+}
+
+/* Whoever splits it, or maps its parts, writes to all of its tails. */
+static void folio_write_tails(struct world *world, struct dynmemmap_area *area,
+			      unsigned long mapping)
+{
+	struct page *page = area_memmap(world, area);
+
+	CHECK(!area_is_huge(world, area));
+	CHECK(!area_tails_are_remembered(world, area));
+	set_mapping(page + 1, page + DYNMEMMAP_AREA_NR_PAGES, mapping);
+}
+
+/*
+ * Map the parts of a folio, or split it if nobody but the user has another reference.
+ * Return: true if it is split, and the reference is gone.
+ */
+static bool folio_use_tails(struct world *world, struct dynmemmap_area *area, bool wants_split)
+{
+	struct world_folio *folio = &world->folios[area->area_nr];
+	bool split;
+
+	pthread_mutex_lock(&area->zone->lock);
+	split = wants_split && folio->has_user && folio->nr_references == 2;
+	folio_write_tails(world, area, split ? 0 : MAPPING_OF_TAIL);
+	if (split) {
+		*folio = (struct world_folio){ 0 };
+		count(world, EVENT_FOLIO_SPLIT);
+	}
+	pthread_mutex_unlock(&area->zone->lock);
+	return split;
+}
+
+/* Ranges: worker.c. */
+
+static bool area_lend_for_range(struct actor *actor, struct dynmemmap_area *area)
+{
+	struct world *world = actor->world;
+	LIST_HEAD(areas);
+
+	if (!pool_take_area(world, area)) {
+		if (!cache_take_area(world, area))
+			return false;
+		count(world, EVENT_SHOWN_FROM_CACHE);
+		/* Even one that is SPLIT may have the struct pages of a folio. */
+		list_add(&area->pool_list, &areas);
+		unpopulate(actor, &areas);
+		list_del_init(&area->pool_list);
+	}
+	area_lend(actor, area);
+	return true;
+}
+
+/* Has all struct pages, and keeps them while there is a range. */
+static bool area_is_shown(struct world *world, struct dynmemmap_area *area)
+{
+	bool shown;
+
+	pthread_mutex_lock(&world->node_lock);
+	shown = READ_ONCE(area->owner) == DYNMEMMAP_KERNEL && area->state == DYNMEMMAP_SPLIT &&
+		!(area->marks & DYNMEMMAP_MARK_STALE);
+	pthread_mutex_unlock(&world->node_lock);
+	return shown;
+}
+
+/* Return: false if the area is on its way from one owner to another. */
+static bool area_try_show(struct actor *actor, struct dynmemmap_area *area)
+{
+	switch (READ_ONCE(area->owner)) {
+	case DYNMEMMAP_POOL:
+	case DYNMEMMAP_CACHE:
+		return area_lend_for_range(actor, area);
+	case DYNMEMMAP_KERNEL:
+		return !populate_tails(actor, area) || area_is_shown(actor->world, area);
+	case DYNMEMMAP_MOVING:
+		return false;
+	default:
+		return true;
+	}
+}
+
+static void area_show(struct actor *actor, struct dynmemmap_area *area)
+{
+	while (!area_try_show(actor, area)) {
+		/* Who has it may be the actor himself, in an outer step. */
+		if (actor->nr_outer)
+			return;
+		others_act(actor, area);
+		sched_yield();
+	}
+}
+
+static void range_change(struct world *world, int change)
+{
+	pthread_mutex_lock(&world->take_back_lock);
+	world->nr_ranges += change;
+	pthread_mutex_unlock(&world->take_back_lock);
+}
+
 /* What an actor can do in one step. */
 
 static struct zone *choose_zone(struct actor *actor)
 {
 	return &actor->world->zones[actor->choose(actor, WORLD_NR_ZONES)];
-}
-
-static struct dynmemmap_area *choose_area(struct actor *actor)
-{
-	return &actor->world->areas[actor->choose(actor, actor->world->nr_areas)];
 }
 
 static void step_lend(struct actor *actor)
@@ -784,12 +1425,21 @@ static void step_lend_pair(struct actor *actor)
 	zone_lend_pair(actor, choose_zone(actor));
 }
 
-static void step_lend_range(struct actor *actor)
+/* What is shown stays so, whatever others do. */
+static void step_range(struct actor *actor)
 {
-	struct dynmemmap_area *area = choose_area(actor);
+	struct dynmemmap_area *area = choose_area_in(actor, DYNMEMMAP_HUGE);
+	struct world *world = actor->world;
+	bool shown;
 
-	if (pool_take_area(actor->world, area))
-		area_lend(actor, area);
+	range_change(world, 1);
+	area_show(actor, area);
+	shown = area_is_shown(world, area);
+	others_act(actor, area);
+	CHECK(!shown || area_is_shown(world, area));
+	range_change(world, -1);
+	if (shown)
+		count(world, EVENT_SHOWN);
 }
 
 /* Rare: to find the stock empty has to be common. */
@@ -799,16 +1449,40 @@ static void step_donate(struct actor *actor)
 		node_donate(actor);
 }
 
+/* Others are about to use all frames. */
+static void step_take_stock(struct actor *actor)
+{
+	unsigned int nr_times = actor->choose(actor, 64);
+	struct page *frames[DYNMEMMAP_AREA_NR_FRAMES];
+	LIST_HEAD(taken);
+
+	if (actor->choose(actor, 8))
+		return;
+	while (frames_try_take(actor->world, frames, BIT(0)))
+		list_add(&frames[0]->lru, &taken);
+	while (nr_times--)
+		others_act(actor, choose_area_in(actor, DYNMEMMAP_IDLE));
+	frames_put_all(actor->world, &taken);
+}
+
 static void step_repair(struct actor *actor)
 {
-	repair(actor->world, choose_area(actor));
+	repair(actor, choose_area(actor));
+}
+
+static void with_lock(struct actor *actor, pthread_mutex_t *lock,
+		      void (*task)(struct actor *actor))
+{
+	pthread_mutex_lock(lock);
+	actor->holds_lock = true;
+	task(actor);
+	actor->holds_lock = false;
+	pthread_mutex_unlock(lock);
 }
 
 static void worker(struct actor *actor, void (*task)(struct actor *actor))
 {
-	pthread_mutex_lock(&actor->world->worker_lock);
-	task(actor);
-	pthread_mutex_unlock(&actor->world->worker_lock);
+	with_lock(actor, &actor->world->worker_lock, task);
 }
 
 static void balance(struct actor *actor)
@@ -823,23 +1497,32 @@ static void take_back(struct actor *actor)
 	zone_take_back(actor, zone, 1 + actor->choose(actor, 40));
 }
 
+static void trim(struct actor *actor)
+{
+	zone_trim(actor, choose_zone(actor));
+}
+
 static void cool(struct actor *actor)
 {
-	zone_cool(actor, choose_zone(actor));
+	struct zone *zone = choose_zone(actor);
+
+	pthread_mutex_lock(&actor->world->take_back_lock);
+	if (may_take_back(actor->world))
+		zone_cool(actor, zone);
+	pthread_mutex_unlock(&actor->world->take_back_lock);
 }
 
 static void drain(struct actor *actor)
 {
 	pthread_mutex_lock(&actor->world->take_back_lock);
-	stock_drain(actor);
+	if (may_take_back(actor->world))
+		stock_drain(actor);
 	pthread_mutex_unlock(&actor->world->take_back_lock);
 }
 
 static void step_refill(struct actor *actor)
 {
-	pthread_mutex_lock(&actor->world->refill_lock);
-	stock_refill(actor);
-	pthread_mutex_unlock(&actor->world->refill_lock);
+	with_lock(actor, &actor->world->refill_lock, stock_refill);
 }
 
 static void step_balance(struct actor *actor)
@@ -850,6 +1533,11 @@ static void step_balance(struct actor *actor)
 static void step_take_back(struct actor *actor)
 {
 	worker(actor, take_back);
+}
+
+static void step_trim(struct actor *actor)
+{
+	worker(actor, trim);
 }
 
 static void step_cool(struct actor *actor)
@@ -891,18 +1579,87 @@ static void step_alloc(struct actor *actor)
 		user_write(world, zone, page_to_pfn(world, block), 1U << order);
 }
 
+static void huge_alloc(struct actor *actor, struct zone *zone)
+{
+	struct dynmemmap_area *area = zone_use_cached(actor->world, zone);
+
+	if (!area)
+		area = zone_use_pooled(actor, zone);
+	if (area)
+		user_write(actor->world, zone, dynmemmap_area_pfn(area), DYNMEMMAP_AREA_NR_PAGES);
+}
+
+static void step_alloc_huge(struct actor *actor)
+{
+	struct zone *zone = choose_zone(actor);
+	unsigned int nr_folios = actor->choose(actor, 8);
+
+	while (nr_folios--)
+		huge_alloc(actor, zone);
+}
+
+/* Out of memory, somebody makes free memory of what is kept for huge folios. */
+static void step_recycle(struct actor *actor)
+{
+	zone_recycle(actor, choose_zone(actor));
+}
+
+static void step_populate_folio(struct actor *actor)
+{
+	struct dynmemmap_area *area = choose_area_in(actor, DYNMEMMAP_HUGE);
+	struct world *world = actor->world;
+
+	if (!folio_try_get(world, area))
+		return;
+	if (!populate_tails(actor, area) ||
+	    !folio_use_tails(world, area, actor->choose(actor, 2)))
+		folio_put(actor, area);
+}
+
+/* The user of a folio, if there is one, gives up his reference; or who frees it goes on. */
+static void folio_leave(struct actor *actor, struct dynmemmap_area *area)
+{
+	struct world_folio *folio = &actor->world->folios[area->area_nr];
+	bool has_user, is_prepared;
+
+	pthread_mutex_lock(&area->zone->lock);
+	has_user = folio->has_user;
+	is_prepared = folio->is_prepared;
+	folio->has_user = false;
+	folio->is_prepared = false;
+	pthread_mutex_unlock(&area->zone->lock);
+	if (has_user)
+		folio_put(actor, area);
+	if (is_prepared)
+		free_one_page(actor->world, area);
+}
+
+/* A process ends. */
+static void step_leave_burst(struct actor *actor)
+{
+	struct dynmemmap_area *area = choose_area(actor);
+	struct dynmemmap_area *end = actor->world->areas + actor->world->nr_areas;
+	unsigned int nr_areas = actor->choose(actor, 128);
+
+	for (; area < end && nr_areas; area++, nr_areas--)
+		folio_leave(actor, area);
+}
+
 /* Free what is in use of an area, but for some parts now and then. */
 static void step_free(struct actor *actor)
 {
 	struct dynmemmap_area *area = choose_area(actor);
 	u64 kept = actor->choose(actor, 4) ? 0 : BIT(actor->choose(actor, WORLD_AREA_NR_CHUNKS));
+	struct world *world = actor->world;
 
 	/* The first area is where the boot donor is. */
 	if (!area->area_nr)
 		return;
 	pthread_mutex_lock(&area->zone->lock);
-	actor->world->user_chunks[area->area_nr] &= kept;
+	if (!world->folios[area->area_nr].exists)
+		world->user_chunks[area->area_nr] &= kept;
 	pthread_mutex_unlock(&area->zone->lock);
+	folio_leave(actor, area);
 }
 
 /* An illegal change is refused, and then nothing has changed. */
@@ -922,6 +1679,11 @@ static void step_illegal(struct actor *actor)
 		CHECK(!dynmemmap_area_set_owner(area, DYNMEMMAP_KERNEL));
 		CHECK(!dynmemmap_area_set_owner(area, DYNMEMMAP_STOCK));
 		count(world, EVENT_ILLEGAL_REFUSED);
+	} else if (READ_ONCE(area->owner) == DYNMEMMAP_CACHE) {
+		CHECK(!dynmemmap_area_set_state(area, DYNMEMMAP_IDLE, world->nr_areas_by_state));
+		CHECK(!dynmemmap_area_set_owner(area, DYNMEMMAP_KERNEL));
+		CHECK(!dynmemmap_area_set_owner(area, DYNMEMMAP_POOL));
+		count(world, EVENT_ILLEGAL_REFUSED);
 	}
 	pthread_mutex_unlock(&world->node_lock);
 	pthread_mutex_unlock(&area->zone->lock);
@@ -931,21 +1693,36 @@ static void step_illegal(struct actor *actor)
 static void (*const steps[])(struct actor *actor) = {
 	step_lend,
 	step_lend_burst,
+	step_lend_burst,
 	step_lend_pair,
-	step_lend_range,
+	step_range,
+	step_range,
 	step_alloc,
 	step_alloc,
 	step_alloc,
+	step_alloc_huge,
+	step_alloc_huge,
+	step_populate_folio,
 	step_free,
 	step_free,
 	step_free,
+	step_free,
+	step_free,
+	step_leave_burst,
+	step_leave_burst,
 	step_repair,
 	step_repair,
 	step_donate,
+	step_take_stock,
 	step_refill,
 	step_balance,
 	step_take_back,
+	step_take_back,
+	step_trim,
+	step_recycle,
+	step_recycle,
 	step_cool,
+	step_drain,
 	step_drain,
 	step_illegal,
 };
@@ -986,12 +1763,15 @@ void world_create(struct world *world, unsigned int nr_areas)
 	world->areas = aligned_alloc(sizeof(*world->areas), nr_areas * sizeof(*world->areas));
 	world->memmap = aligned_alloc(sizeof(*world->memmap), nr_pages * sizeof(*world->memmap));
 	world->page_table = calloc(nr_areas, sizeof(*world->page_table));
+	world->tails_remembered = calloc(nr_areas, sizeof(*world->tails_remembered));
 	world->contents = calloc(nr_pages, sizeof(*world->contents));
 	world->user_chunks = calloc(nr_areas, sizeof(*world->user_chunks));
 	world->stock_chunks = calloc(nr_areas, sizeof(*world->stock_chunks));
 	world->stock_pages = calloc(nr_pages / CHUNK_NR_PAGES, sizeof(*world->stock_pages));
-	CHECK(world->areas && world->memmap && world->page_table && world->contents &&
-	      world->user_chunks && world->stock_chunks && world->stock_pages);
+	world->folios = calloc(nr_areas, sizeof(*world->folios));
+	CHECK(world->areas && world->memmap && world->page_table && world->tails_remembered &&
+	      world->contents && world->user_chunks && world->stock_chunks &&
+	      world->stock_pages && world->folios);
 	ledger_create(&world->ledger, nr_areas);
 
 	pthread_mutex_init(&world->worker_lock, NULL);
@@ -1057,11 +1837,14 @@ void world_boot(struct world *world)
 	unsigned int i;
 
 	memset(world->page_table, 0, world->nr_areas * sizeof(*world->page_table));
+	memset(world->tails_remembered, 0, world->nr_areas * sizeof(*world->tails_remembered));
 	memset(world->user_chunks, 0, world->nr_areas * sizeof(*world->user_chunks));
 	memset(world->stock_chunks, 0, world->nr_areas * sizeof(*world->stock_chunks));
 	memset(world->stock_pages, 0, world->nr_areas * WORLD_AREA_NR_CHUNKS);
+	memset(world->folios, 0, world->nr_areas * sizeof(*world->folios));
 	memset(world->nr_events, 0, sizeof(world->nr_events));
 	world->nr_own_frames.counter = 0;
+	world->nr_ranges = 0;
 	world->nr_reserve = 0;
 	ASAN_POISON_MEMORY_REGION(world->memmap, world->nr_areas * DYNMEMMAP_AREA_NR_PAGES *
 						 sizeof(struct page));
@@ -1089,8 +1872,10 @@ void world_destroy(struct world *world)
 	free(world->areas);
 	free(world->memmap);
 	free(world->page_table);
+	free(world->tails_remembered);
 	free(world->contents);
 	free(world->user_chunks);
 	free(world->stock_chunks);
 	free(world->stock_pages);
+	free(world->folios);
 }

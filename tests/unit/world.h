@@ -2,8 +2,8 @@
 /*
  * A machine around the code under test: memory, a page table that says which
  * frames stand behind which area, a buddy allocator as simple as can be, and
- * the sequences of mm/dynmemmap/{boot,populate,supply,buddy,worker,repair}.c, step by
- * step and lock by lock. Each step is compared with the ledger.
+ * the sequences of mm/dynmemmap/{boot,populate,supply,buddy,huge,worker,repair}.c, step
+ * by step and lock by lock. Each step is compared with the ledger.
  */
 #ifndef _TESTS_UNIT_WORLD_H
 #define _TESTS_UNIT_WORLD_H
@@ -35,6 +35,23 @@ enum world_event {
 	EVENT_AREA_RETURNED,
 	EVENT_FRAMES_BOUGHT,
 	EVENT_FRAME_SOLD,
+	EVENT_HUGE_FROM_POOL,
+	EVENT_HUGE_FROM_CACHE,
+	EVENT_HUGE_LENT_INSTEAD,
+	EVENT_TAILS_POPULATED,
+	EVENT_TAILS_FLUSHED_BY_SECOND,
+	EVENT_TAILS_LOST_RACE,
+	EVENT_FOLIO_SPLIT,
+	EVENT_FREED_HUGE,
+	EVENT_FREED_STALE,
+	EVENT_FREED_SPLIT,
+	EVENT_FREED_PREPARED_TWICE,
+	EVENT_TRIMMED,
+	EVENT_TRIM_REFUSED,
+	EVENT_RECYCLED,
+	EVENT_RECYCLED_SPLIT,
+	EVENT_SHOWN,
+	EVENT_SHOWN_FROM_CACHE,
 	EVENT_ILLEGAL_REFUSED,
 	NR_EVENTS,
 };
@@ -51,18 +68,37 @@ struct zone {
 };
 
 /**
+ * struct world_folio - the huge folio in an area
+ * @nr_references: who keeps it from being freed; zone.lock
+ * @has_user:	one of them is the user's, who can free it; zone.lock
+ * @is_prepared: somebody frees it, and was interrupted after free_pages_prepare();
+ *		zone.lock
+ * @exists:	the area is its until it is split, or has been freed; zone.lock
+ */
+struct world_folio {
+	unsigned int nr_references;
+	bool has_user;
+	bool is_prepared;
+	bool exists;
+};
+
+/**
  * struct world - the machine
  * @take_back_lock: dynmemmap_take_back_mutex
  * @node_lock:	dynmemmap_node.lock; before it zone.lock, before that the mutex
  * @worker_lock: there is one worker to a node; outermost
  * @refill_lock: and one refill work; outermost
+ * @nr_ranges:	ranges in use; @take_back_lock
  * @nr_reserve:	dynmemmap_node.nr_reserve
  * @memmap:	by pfn; what belongs to an IDLE area may not be touched
  * @page_table:	by area: the frames behind it; @node_lock
+ * @tails_remembered: by area: a TLB may lead to the shared tail and not to the frames
+ *		behind it; @node_lock
  * @contents:	by pfn: what was written into a frame last; whoever has the frame
  * @user_chunks: by area: the parts in use; zone.lock
  * @stock_chunks: by area: the parts that the stock has pages of; zone.lock
  * @stock_pages: by chunk: which pages of it the stock has; zone.lock
+ * @folios:	by area
  * @boot_donor:	in the first area, which never leaves the kernel
  */
 struct world {
@@ -73,6 +109,7 @@ struct world {
 	struct zone zones[WORLD_NR_ZONES];
 	struct dynmemmap_stock stock;
 	atomic_long_t nr_areas_by_state[DYNMEMMAP_NR_STATES];
+	unsigned int nr_ranges;
 	unsigned long nr_reserve;
 	atomic_long_t nr_own_frames;
 	atomic_long_t nr_events[NR_EVENTS];
@@ -80,10 +117,12 @@ struct world {
 	struct dynmemmap_area *areas;
 	struct page *memmap;
 	struct page *(*page_table)[DYNMEMMAP_AREA_NR_FRAMES];
+	bool *tails_remembered;
 	u32 *contents;
 	u64 *user_chunks;
 	u64 *stock_chunks;
 	u8 *stock_pages;
+	struct world_folio *folios;
 	struct dynmemmap_donor boot_donor;
 	struct ledger ledger;
 };
@@ -95,6 +134,9 @@ struct world {
  * @random:	for actors that throw dice
  * @bytes:	for actors that do as they are told
  * @nr_bytes:	how many are left
+ * @nr_outer:	steps that are under way around the present one
+ * @area:	where the innermost of those is, or NULL
+ * @holds_lock:	one that other steps would wait for
  */
 struct actor {
 	struct world *world;
@@ -102,6 +144,9 @@ struct actor {
 	u64 random;
 	const u8 *bytes;
 	size_t nr_bytes;
+	unsigned int nr_outer;
+	struct dynmemmap_area *area;
+	bool holds_lock;
 };
 
 void world_create(struct world *world, unsigned int nr_areas);
@@ -110,6 +155,10 @@ void world_destroy(struct world *world);
 
 void actor_init_random(struct actor *actor, struct world *world, u64 seed);
 void actor_step(struct actor *actor);
+
+/* What a frame holds that stands behind a vmemmap page of an area, or behind many. */
+u32 world_content(const struct dynmemmap_area *area, unsigned int vmemmap_page);
+u32 world_content_of_tail(const struct zone *zone);
 
 /* The counts; cheap. */
 void world_check(struct world *world);

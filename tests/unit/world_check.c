@@ -21,31 +21,63 @@ void world_check(struct world *world)
 	CHECK(world->stock.nr_frames == ledger->nr_frames);
 	for (i = 0; i < DYNMEMMAP_NR_STATES; i++)
 		CHECK(atomic_long_read(&world->nr_areas_by_state[i]) == ledger->nr_by_state[i]);
-	for (i = 0; i < WORLD_NR_ZONES; i++)
+	for (i = 0; i < WORLD_NR_ZONES; i++) {
 		CHECK(world->zones[i].pool.nr_areas == ledger->nr_in_pool[i]);
+		CHECK(world->zones[i].pool.nr_cached == ledger->nr_in_cache[i]);
+	}
 	CHECK(!dynmemmap_broken);
 }
 
+static const u8 nr_behind_in_state[DYNMEMMAP_NR_STATES] = {
+	[DYNMEMMAP_IDLE] = 0,
+	[DYNMEMMAP_HUGE] = 1,
+	[DYNMEMMAP_SPLIT] = DYNMEMMAP_AREA_NR_FRAMES,
+};
+
+static void check_tail(const struct world *world, const struct zone *zone)
+{
+	unsigned int pfn = frame_pfn(world, zone->pool.tail);
+
+	CHECK(world->ledger.frames[pfn].use == FRAME_SHARED);
+	CHECK(world->contents[pfn] == world_content_of_tail(zone));
+}
+
+/* What a frame holds tells its place: so none has two. */
 static void check_area_behind(const struct world *world, const struct dynmemmap_area *area)
 {
-	unsigned int i, nr_own = 0;
+	unsigned int i, nr_behind = nr_behind_in_state[area->state], nr_own = 0;
 
+	CHECK(world->ledger.nr_behind[area->area_nr] == nr_behind);
 	for (i = 0; i < DYNMEMMAP_AREA_NR_FRAMES; i++) {
 		const struct page *frame = world->page_table[area->area_nr][i];
 		const struct ledger_frame *use;
 
-		CHECK(!frame == (area->state == DYNMEMMAP_IDLE));
-		if (!frame)
+		if (i >= nr_behind) {
+			CHECK(frame == (nr_behind ? area->zone->pool.tail : NULL));
 			continue;
+		}
 		use = &world->ledger.frames[frame_pfn(world, frame)];
 		CHECK(use->use == FRAME_BEHIND || use->use == FRAME_OWN);
 		CHECK(use->area_nr == area->area_nr);
-		CHECK(world->contents[frame_pfn(world, frame)] == area->area_nr);
+		CHECK(world->contents[frame_pfn(world, frame)] == world_content(area, i));
 		nr_own += use->use == FRAME_OWN;
 	}
 	CHECK(nr_own == 0 || nr_own == DYNMEMMAP_AREA_NR_FRAMES);
 	/* Memory that holds its own struct pages is not for others to use. */
 	CHECK(!nr_own || area->owner != DYNMEMMAP_KERNEL);
+}
+
+static void check_folio(const struct world *world, const struct dynmemmap_area *area)
+{
+	const struct world_folio *folio = &world->folios[area->area_nr];
+
+	/* Nobody but users has references. */
+	CHECK(folio->nr_references == folio->has_user);
+	CHECK(folio->exists == folio->has_user + folio->is_prepared);
+	CHECK(!folio->exists || area->owner == DYNMEMMAP_KERNEL);
+	CHECK(!folio->exists || world->user_chunks[area->area_nr] == UINT64_MAX);
+	/* Parts of others are used, or free. */
+	CHECK(folio->exists || area->state != DYNMEMMAP_HUGE || area->owner == DYNMEMMAP_CACHE);
 }
 
 static void check_areas(const struct world *world)
@@ -60,17 +92,19 @@ static void check_areas(const struct world *world)
 		CHECK(area->owner == world->ledger.owners[i]);
 		/* Nobody is acting. */
 		CHECK(area->owner != DYNMEMMAP_MOVING);
-		CHECK(area->state == DYNMEMMAP_SPLIT || area->owner == DYNMEMMAP_POOL);
+		CHECK(area->state != DYNMEMMAP_IDLE || area->owner == DYNMEMMAP_POOL);
+		CHECK(!area->marks && !world->tails_remembered[i]);
 		CHECK(area->owner == DYNMEMMAP_KERNEL ||
 		      (!world->user_chunks[i] && !world->stock_chunks[i]));
 		check_area_behind(world, area);
+		check_folio(world, area);
 	}
 }
 
 /* No frame is behind two areas, and none is said to be behind one and is not. */
 static void check_frames(const struct world *world)
 {
-	unsigned long nr_behind = 0, nr_mapped = 0, nr_free = 0, nr_frames = 0;
+	unsigned long nr_behind = 0, nr_mapped = 0, nr_free = 0, nr_shared = 0, nr_frames = 0;
 	unsigned int i;
 
 	for (i = 0; i < world->nr_areas * DYNMEMMAP_AREA_NR_PAGES; i++) {
@@ -79,11 +113,19 @@ static void check_frames(const struct world *world)
 		CHECK(frame->use != FRAME_HELD);
 		nr_behind += frame->use == FRAME_BEHIND || frame->use == FRAME_OWN;
 		nr_free += frame->use == FRAME_FREE;
-		nr_frames += frame->use == FRAME_FREE || frame->use == FRAME_BEHIND;
+		nr_shared += frame->use == FRAME_SHARED;
+		nr_frames += frame->use == FRAME_FREE || frame->use == FRAME_BEHIND ||
+			     frame->use == FRAME_SHARED;
 	}
 	for (i = 0; i < world->nr_areas; i++)
-		if (world->page_table[i][0])
-			nr_mapped += DYNMEMMAP_AREA_NR_FRAMES;
+		nr_mapped += nr_behind_in_state[world->areas[i].state];
+	for (i = 0; i < WORLD_NR_ZONES; i++) {
+		if (!world->zones[i].pool.tail)
+			continue;
+		check_tail(world, &world->zones[i]);
+		nr_shared--;
+	}
+	CHECK(!nr_shared);
 	CHECK(nr_behind == nr_mapped);
 	CHECK(nr_free == world->ledger.nr_free);
 	CHECK(nr_frames == world->ledger.nr_frames);
@@ -158,20 +200,42 @@ static void check_own_frames(const struct world *world)
 	CHECK(atomic_long_read(&world->nr_own_frames) == nr_own_frames);
 }
 
+static void check_list(const struct zone *zone, const struct list_head *list,
+		       enum dynmemmap_owner owner, unsigned long nr_expected)
+{
+	const struct dynmemmap_area *area;
+	unsigned long nr_areas = 0;
+
+	list_for_each_entry(area, list, pool_list) {
+		CHECK(area->owner == owner);
+		CHECK(area->zone == zone);
+		nr_areas++;
+	}
+	CHECK(nr_areas == nr_expected);
+}
+
+/* HUGE areas come first, so that they are found. */
+static void check_cache_order(const struct dynmemmap_pool *pool, unsigned long nr_huge_expected)
+{
+	const struct dynmemmap_area *area;
+	unsigned long nr_areas = 0;
+
+	list_for_each_entry(area, &pool->cached, pool_list)
+		CHECK((area->state == DYNMEMMAP_HUGE) == (nr_areas++ < nr_huge_expected));
+	CHECK(nr_areas >= nr_huge_expected);
+}
+
 static void check_pools(const struct world *world)
 {
+	const struct ledger *ledger = &world->ledger;
 	unsigned int i;
 
 	for (i = 0; i < WORLD_NR_ZONES; i++) {
-		const struct dynmemmap_area *area;
-		unsigned long nr_areas = 0;
+		const struct zone *zone = &world->zones[i];
 
-		list_for_each_entry(area, &world->zones[i].pool.areas, pool_list) {
-			CHECK(area->owner == DYNMEMMAP_POOL);
-			CHECK(area->zone == &world->zones[i]);
-			nr_areas++;
-		}
-		CHECK(nr_areas == world->ledger.nr_in_pool[i]);
+		check_list(zone, &zone->pool.areas, DYNMEMMAP_POOL, ledger->nr_in_pool[i]);
+		check_list(zone, &zone->pool.cached, DYNMEMMAP_CACHE, ledger->nr_in_cache[i]);
+		check_cache_order(&zone->pool, ledger->nr_huge_in_cache[i]);
 	}
 }
 
