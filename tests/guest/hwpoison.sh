@@ -5,6 +5,7 @@
 #
 # kernels: dynamic
 # mem: 1G
+# mem@debug: 1280M
 # append: dynamic_memmap=on
 # timeout: 300
 
