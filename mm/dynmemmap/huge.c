@@ -35,51 +35,45 @@ static void area_use(struct dynmemmap_area *area)
 		init_pageblock_migratetype(page, MIGRATE_MOVABLE, false);
 }
 
-static bool zone_use_cached(struct zone *zone, struct page **page)
+static struct page *zone_use_cached(struct zone *zone)
 {
 	struct dynmemmap_pool *pool = dynmemmap_zone_pool(zone);
 	struct dynmemmap_area *area;
 
 	if (!READ_ONCE(pool->nr_cached))
-		return false;
+		return NULL;
 	guard(spinlock_irqsave)(&zone->lock);
 	area = dynmemmap_cache_first(pool);
 	if (!area)
-		return false;
+		return NULL;
 	dynmemmap_cache_remove(pool, area);
 	area_use(area);
-	*page = pfn_to_page(dynmemmap_area_pfn(area));
-	return true;
+	return pfn_to_page(dynmemmap_area_pfn(area));
 }
 
-static bool zone_use_pooled(struct zone *zone, struct page **page)
+static struct page *zone_use_pooled(struct zone *zone)
 {
 	struct dynmemmap_area *area = dynmemmap_pool_take(zone);
 
 	if (!area)
-		return false;
+		return NULL;
 	if (READ_ONCE(area->state) != DYNMEMMAP_IDLE || !dynmemmap_populate_huge(area, "huge")) {
 		/* A repaired read has populated it: good enough for the free lists. */
 		dynmemmap_area_lend(area, "allocation");
-		return false;
+		return NULL;
 	}
 	dynmemmap_area_prepare_free(area);
 	guard(spinlock_irqsave)(&zone->lock);
 	area_use(area);
-	*page = pfn_to_page(dynmemmap_area_pfn(area));
-	return true;
+	return pfn_to_page(dynmemmap_area_pfn(area));
 }
 
 struct page *__dynmemmap_huge_alloc(struct zone *zone)
 {
-	struct page *page;
-
 	/* Tails are alike only where they hold a mask, and not their head's address. */
 	if (!compound_info_has_mask())
 		return NULL;
-	if (zone_use_cached(zone, &page) || zone_use_pooled(zone, &page))
-		return page;
-	return NULL;
+	return zone_use_cached(zone) ?: zone_use_pooled(zone);
 }
 
 bool __dynmemmap_page_is_huge(const struct page *page)

@@ -64,29 +64,21 @@ static unsigned long areas_split_figure(struct dynmemmap_node *node)
 
 FIGURE_ATTR(areas_split);
 
-static unsigned long pool_areas_figure(struct dynmemmap_node *node)
-{
-	unsigned long nr_areas = 0;
-	unsigned int zid;
+/* A count that each pool of the node has. */
+#define POOL_FIGURE_ATTR(name, count)						\
+static unsigned long name##_figure(struct dynmemmap_node *node)			\
+{										\
+	unsigned long sum = 0;							\
+	unsigned int zid;							\
+										\
+	for (zid = 0; zid < MAX_NR_ZONES; zid++)				\
+		sum += READ_ONCE(node->pools[zid].count);			\
+	return sum;								\
+}										\
+FIGURE_ATTR(name)
 
-	for (zid = 0; zid < MAX_NR_ZONES; zid++)
-		nr_areas += READ_ONCE(node->pools[zid].nr_areas);
-	return nr_areas;
-}
-
-FIGURE_ATTR(pool_areas);
-
-static unsigned long cached_areas_figure(struct dynmemmap_node *node)
-{
-	unsigned long nr_areas = 0;
-	unsigned int zid;
-
-	for (zid = 0; zid < MAX_NR_ZONES; zid++)
-		nr_areas += READ_ONCE(node->pools[zid].nr_cached);
-	return nr_areas;
-}
-
-FIGURE_ATTR(cached_areas);
+POOL_FIGURE_ATTR(pool_areas, nr_areas);
+POOL_FIGURE_ATTR(cached_areas, nr_cached);
 
 static unsigned long stock_frames_figure(struct dynmemmap_node *node)
 {

@@ -25,7 +25,7 @@ AREAS = 6
 LIBC = ctypes.CDLL(None, use_errno=True)
 LIBC.mmap.restype = LIBC.mremap.restype = ctypes.c_long
 PROT_RW, PROT_READ = 3, 1
-MAP_SHARED, MAP_PRIVATE_ANONYMOUS, MAP_FIXED = 1, 0x22, 0x10
+MAP_PRIVATE_ANONYMOUS, MAP_FIXED = 0x22, 0x10
 MREMAP_TO = 3
 MADV_DONTNEED, MADV_FREE, MADV_MERGEABLE, MADV_HUGEPAGE = 4, 8, 12, 14
 MADV_PAGEOUT, MADV_COLLAPSE = 21, 25
@@ -62,12 +62,11 @@ def page_pattern(seed, page):
 class Memory:
     """Huge pages, and what has to be in each of their small ones; None: anything."""
 
-    def __init__(self, areas=AREAS, fd=-1):
+    def __init__(self, areas=AREAS):
         self.size = areas * HUGE
         room = call("mmap", 0, self.size + HUGE, 0, MAP_PRIVATE_ANONYMOUS, -1, 0)
         self.base = (room + HUGE - 1) // HUGE * HUGE
-        flags = MAP_PRIVATE_ANONYMOUS if fd < 0 else MAP_SHARED
-        call("mmap", self.base, self.size, PROT_RW, flags | MAP_FIXED, fd, 0)
+        call("mmap", self.base, self.size, PROT_RW, MAP_PRIVATE_ANONYMOUS | MAP_FIXED, -1, 0)
         call("madvise", self.base, self.size, MADV_HUGEPAGE)
         self.seeds = [0] * (self.size // PAGE)
 

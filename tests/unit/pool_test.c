@@ -19,32 +19,29 @@ static void setup(void)
 	dynmemmap_broken = false;
 }
 
-static void pool_check(unsigned long nr_expected)
+static void list_check(const struct list_head *list, enum dynmemmap_owner owner,
+		       unsigned long nr_counted, unsigned long nr_expected)
 {
-	struct dynmemmap_area *area;
+	const struct dynmemmap_area *area;
 	unsigned long nr_areas = 0;
 
-	list_for_each_entry(area, &pool.areas, pool_list) {
-		CHECK(area->owner == DYNMEMMAP_POOL);
+	list_for_each_entry(area, list, pool_list) {
+		CHECK(area->owner == owner);
 		nr_areas++;
 	}
 	CHECK(nr_areas == nr_expected);
-	CHECK(pool.nr_areas == nr_expected);
+	CHECK(nr_counted == nr_expected);
 	CHECK(!dynmemmap_broken);
+}
+
+static void pool_check(unsigned long nr_expected)
+{
+	list_check(&pool.areas, DYNMEMMAP_POOL, pool.nr_areas, nr_expected);
 }
 
 static void cache_check(unsigned long nr_expected)
 {
-	struct dynmemmap_area *area;
-	unsigned long nr_areas = 0;
-
-	list_for_each_entry(area, &pool.cached, pool_list) {
-		CHECK(area->owner == DYNMEMMAP_CACHE);
-		nr_areas++;
-	}
-	CHECK(nr_areas == nr_expected);
-	CHECK(pool.nr_cached == nr_expected);
-	CHECK(!dynmemmap_broken);
+	list_check(&pool.cached, DYNMEMMAP_CACHE, pool.nr_cached, nr_expected);
 }
 
 static void pool_starts_empty(void)
