@@ -340,6 +340,7 @@ finish()
 		expect "no write to a missing struct page was seen" "$(dm write_repairs)" -eq 0
 		if [[ -z ${may_repair_reads-} ]]; then
 			expect "no read of a missing struct page was repaired" "$(dm read_repairs)" -eq 0
+			(($(dm read_repairs) == 0)) || note "$(dmesg | grep 'dynmemmap: repaired')"
 		else
 			note "$(dm read_repairs) repaired reads: $may_repair_reads"
 		fi
