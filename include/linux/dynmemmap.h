@@ -30,6 +30,11 @@ struct zone;
  * not a static key, because comparing with it costs as much as with a constant.
  */
 extern unsigned int dynmemmap_merge_order;
+/*
+ * Order of the huge pages that the lists of the CPUs keep: none while the feature is
+ * on, which has a cache for them. A variable for the same reason.
+ */
+extern unsigned int dynmemmap_pcp_huge_order;
 
 unsigned long __dynmemmap_alloc_prepare(struct zone *zone, unsigned int order,
 					unsigned long nr_blocks);
@@ -573,6 +578,7 @@ bool dynmemmap_repair_tail(unsigned long address, unsigned long ip);
 #else /* !CONFIG_DYNAMIC_MEMMAP */
 
 #define dynmemmap_merge_order MAX_PAGE_ORDER
+#define dynmemmap_pcp_huge_order HPAGE_PMD_ORDER
 
 static inline unsigned long dynmemmap_alloc_prepare(struct zone *zone, unsigned int order,
 						    unsigned long nr_blocks)

@@ -31,6 +31,8 @@ EXPORT_SYMBOL_GPL(dynmemmap_key);
 
 unsigned int dynmemmap_merge_order __ro_after_init =
 	IS_ENABLED(CONFIG_DYNAMIC_MEMMAP_DEFAULT_ON) ? DYNMEMMAP_AREA_ORDER : MAX_PAGE_ORDER;
+unsigned int dynmemmap_pcp_huge_order __ro_after_init =
+	IS_ENABLED(CONFIG_DYNAMIC_MEMMAP_DEFAULT_ON) ? UINT_MAX : DYNMEMMAP_HUGE_ORDER;
 
 struct dynmemmap_node *dynmemmap_nodes[MAX_NUMNODES] __ro_after_init;
 /* The worker may run. */
@@ -51,6 +53,7 @@ static struct boot_chunk *boot_chunks;
 static void __init set_enabled(bool on)
 {
 	dynmemmap_merge_order = on ? DYNMEMMAP_AREA_ORDER : MAX_PAGE_ORDER;
+	dynmemmap_pcp_huge_order = on ? UINT_MAX : DYNMEMMAP_HUGE_ORDER;
 	if (on)
 		static_branch_enable(&dynmemmap_key);
 	else
