@@ -13,7 +13,8 @@ bool dynmemmap_broken __read_mostly;
 /* The owners that an area in a given state may have. */
 static const u8 legal_owners[DYNMEMMAP_NR_STATES] = {
 	[DYNMEMMAP_IDLE]	= OWNER(POOL) | OWNER(MOVING) | OWNER(DEVICE),
-	[DYNMEMMAP_HUGE]	= OWNER(KERNEL) | OWNER(MOVING) | OWNER(CACHE),
+	[DYNMEMMAP_HUGE]	= OWNER(KERNEL) | OWNER(MOVING) | OWNER(DEVICE) |
+				  OWNER(CACHE),
 	[DYNMEMMAP_SPLIT]	= OWNER(KERNEL) | OWNER(POOL) | OWNER(MOVING) | OWNER(STOCK) |
 				  OWNER(DEVICE) | OWNER(CACHE),
 };

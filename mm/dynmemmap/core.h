@@ -71,6 +71,22 @@ static inline struct dynmemmap_pool *dynmemmap_zone_pool(const struct zone *zone
 }
 
 /**
+ * dynmemmap_area_page_zone() - whose pages an area's struct pages say they are
+ * @area:	an area
+ *
+ * Context: any; the caller keeps the owner of @area from changing.
+ * Return: the zone, or NULL if the memory is offline.
+ */
+static inline struct zone *dynmemmap_area_page_zone(const struct dynmemmap_area *area)
+{
+#ifdef CONFIG_ZONE_DEVICE
+	if (READ_ONCE(area->owner) == DYNMEMMAP_DEVICE)
+		return &NODE_DATA(area->nid)->node_zones[ZONE_DEVICE];
+#endif
+	return READ_ONCE(area->zone);
+}
+
+/**
  * dynmemmap_zone_nr_in_use() - how much memory of a zone has its struct pages
  * @zone:	the zone
  *
@@ -159,6 +175,7 @@ bool dynmemmap_populate_some(struct dynmemmap_area *area, u8 wanted, const char 
 bool dynmemmap_populate_huge(struct dynmemmap_area *area, const char *reason);
 bool dynmemmap_populate_tails(struct dynmemmap_area *area, gfp_t gfp, const char *reason);
 void dynmemmap_unpopulate(struct list_head *areas);
+bool dynmemmap_unpopulate_area(struct dynmemmap_area *area);
 bool dynmemmap_self_host(struct dynmemmap_area *area);
 void dynmemmap_set_state(struct dynmemmap_area *area, enum dynmemmap_state state);
 void dynmemmap_set_owner(struct dynmemmap_area *area, enum dynmemmap_owner owner);

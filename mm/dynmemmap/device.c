@@ -12,6 +12,11 @@
 #include "core.h"
 #include "../internal.h"
 
+static struct page *area_page(const struct dynmemmap_area *area, unsigned int nr)
+{
+	return pfn_to_page(dynmemmap_area_pfn(area) + nr);
+}
+
 /* Held while struct pages are taken away, and for the first user of an area. */
 static DEFINE_MUTEX(dynmemmap_device_mutex);
 
@@ -46,15 +51,45 @@ struct zone *__dynmemmap_device_zone(unsigned long pfn)
 	return area ? &NODE_DATA(area->nid)->node_zones[ZONE_DEVICE] : NULL;
 }
 
+/* Its tails are those of a folio that was HUGE when it was used last. */
+static bool area_has_old_tails(struct dynmemmap_area *area)
+{
+	return READ_ONCE(area->state) == DYNMEMMAP_SPLIT &&
+	       READ_ONCE(area->mapped) == DYNMEMMAP_ALL_VMEMMAP_PAGES &&
+	       PageTail(area_page(area, BIT(DYNMEMMAP_HUGE_PREP_ORDER)));
+}
+
+/* As dax_folio_reset_order() has done with those before. */
+static void area_reset_tails(struct dynmemmap_area *area)
+{
+	unsigned int i;
+
+	for (i = BIT(DYNMEMMAP_HUGE_PREP_ORDER); i < DYNMEMMAP_AREA_NR_PAGES; i++) {
+		struct page *page = area_page(area, i);
+
+		clear_compound_head(page);
+		page->mapping = NULL;
+		page_folio(page)->share = 0;
+		page_folio(page)->pgmap = area->pgmap;
+	}
+}
+
 /*
  * As long as there is no user, the worker may take the struct pages. The first one
- * waits until no TLB remembers those that it has taken.
+ * waits until no TLB remembers those that it has taken, and finds them fit for its
+ * use: a HUGE area only for an entry that maps all of it.
  */
-static void area_use(struct dynmemmap_area *area)
+static void area_use(struct dynmemmap_area *area, bool huge)
 {
 	if (atomic_long_inc_not_zero(&area->nr_users))
 		return;
 	guard(mutex)(&dynmemmap_device_mutex);
+	if (!atomic_long_read(&area->nr_users)) {
+		if (!huge && READ_ONCE(area->state) == DYNMEMMAP_HUGE)
+			DYNMEMMAP_WARN_ON(!dynmemmap_unpopulate_area(area));
+		if (area_has_old_tails(area))
+			area_reset_tails(area);
+	}
 	atomic_long_inc(&area->nr_users);
 }
 
@@ -66,21 +101,43 @@ static void area_unuse(struct dynmemmap_area *area)
 	dynmemmap_worker_kick(dynmemmap_area_node(area));
 }
 
-static bool area_populate(struct dynmemmap_area *area, u8 wanted, gfp_t gfp)
+/*
+ * Have some of the struct pages of an area in use; all of them, and @huge, if one
+ * entry maps all of it: then most may be tails that cannot be written.
+ * Return: false if there is no memory.
+ */
+static bool area_populate(struct dynmemmap_area *area, u8 wanted, bool huge, gfp_t gfp)
 {
-	return !(wanted & ~READ_ONCE(area->mapped)) ||
-	       (dynmemmap_stock_provide(dynmemmap_area_node(area), 1, gfp) &&
-		dynmemmap_populate_some(area, wanted, "device"));
+	/* Others may use it, and populate it meanwhile as they need it. */
+	for (;;) {
+		const u8 state = READ_ONCE(area->state);
+
+		if (state == DYNMEMMAP_HUGE)
+			return huge || dynmemmap_populate_tails(area, gfp, "device");
+		if (!(wanted & ~READ_ONCE(area->mapped)))
+			return true;
+		if (!dynmemmap_stock_provide(dynmemmap_area_node(area), 1, gfp))
+			return false;
+		if (huge && state == DYNMEMMAP_IDLE) {
+			if (!dynmemmap_populate_huge(area, "device") &&
+			    READ_ONCE(area->state) == DYNMEMMAP_IDLE)
+				return false;
+		} else if (!dynmemmap_populate_some(area, wanted, "device")) {
+			return false;
+		}
+	}
 }
 
 bool __dynmemmap_device_get(unsigned long pfn, unsigned long nr_pages, gfp_t gfp)
 {
+	const bool huge = nr_pages == DYNMEMMAP_AREA_NR_PAGES && compound_info_has_mask();
 	struct dynmemmap_area *area = device_area_of(pfn);
 
 	if (!area)
 		return true;
-	area_use(area);
-	if (area_populate(area, dynmemmap_vmemmap_pages(pfn, nr_pages), gfp & GFP_RECLAIM_MASK))
+	area_use(area, huge);
+	if (area_populate(area, dynmemmap_vmemmap_pages(pfn, nr_pages), huge,
+			  gfp & GFP_RECLAIM_MASK))
 		return true;
 	area_unuse(area);
 	return false;
@@ -112,8 +169,9 @@ void __dynmemmap_device_put(unsigned long pfn)
  */
 void dynmemmap_device_show(struct dynmemmap_area *area)
 {
-	if (area_populate(area, DYNMEMMAP_ALL_VMEMMAP_PAGES, GFP_KERNEL))
-		dynmemmap_repairs_add(area);
+	area_use(area, false);
+	area_populate(area, DYNMEMMAP_ALL_VMEMMAP_PAGES, false, GFP_KERNEL);
+	area_unuse(area);
 }
 
 /**
@@ -132,7 +190,7 @@ void dynmemmap_device_take_back(struct list_head *areas)
 	dynmemmap_unpopulate(areas);
 	/* One that has users again comes back with the last of them. */
 	list_for_each_entry(area, areas, pool_list)
-		if (area->state == DYNMEMMAP_SPLIT && !atomic_long_read(&area->nr_users))
+		if (area->state != DYNMEMMAP_IDLE && !atomic_long_read(&area->nr_users))
 			dynmemmap_repairs_add(area);
 }
 

@@ -278,10 +278,18 @@ static bool pmd_populate_folio(struct vm_area_struct *vma, pmd_t *pmd, gfp_t gfp
 	return populated;
 }
 
+/* What a PMD of a file mapped is mapped again when it is used, page by page. */
+static bool pmd_split_writes_tails(const struct vm_area_struct *vma)
+{
+	return vma_is_anonymous(vma);
+}
+
 void __dynmemmap_pmd_populate(struct vm_area_struct *vma, pmd_t *pmd)
 {
 	const bool reclaims = current->flags & PF_MEMALLOC;
 
+	if (!pmd_split_writes_tails(vma))
+		return;
 	pmd_populate_folio(vma, pmd, reclaims ? GFP_POPULATE_NOFAIL : GFP_KERNEL | __GFP_NOFAIL);
 }
 
@@ -289,7 +297,7 @@ bool __dynmemmap_vma_populate(struct vm_area_struct *vma, unsigned long addr)
 {
 	pmd_t *pmd;
 
-	if (IS_ALIGNED(addr, PMD_SIZE))
+	if (IS_ALIGNED(addr, PMD_SIZE) || !pmd_split_writes_tails(vma))
 		return true;
 	pmd = mm_find_pmd(vma->vm_mm, addr);
 	return !pmd || pmd_populate_folio(vma, pmd, GFP_KERNEL);

@@ -79,7 +79,7 @@ enum dynmemmap_state {
  * @DYNMEMMAP_STOCK:	the stock, as a donor. Always SPLIT: the first eight
  *			frames of such an area hold its own struct pages.
  * @DYNMEMMAP_DEVICE:	a device driver; no zone's free memory. IDLE while nobody
- *			uses the struct pages.
+ *			uses the struct pages; HUGE while one entry maps all of it.
  * @DYNMEMMAP_CACHE:	the cache of its zone; freed, but not counted as free, like
  *			pages on a list of a CPU. HUGE, or SPLIT if it was being
  *			populated when it was freed.

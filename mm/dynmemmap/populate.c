@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Populate and unpopulate: the two ways between IDLE and SPLIT. Puts together
+ * Populate and unpopulate: the ways between IDLE, HUGE and SPLIT. Puts together
  * states, frames and page tables; does not decide when, and does not know the
  * buddy allocator.
  */
@@ -119,7 +119,8 @@ bool dynmemmap_populate_some(struct dynmemmap_area *area, u8 wanted, const char 
  */
 static struct page *area_tail(struct dynmemmap_area *area)
 {
-	struct dynmemmap_pool *pool = dynmemmap_zone_pool(area->zone);
+	struct zone *zone = dynmemmap_area_page_zone(area);
+	struct dynmemmap_pool *pool = dynmemmap_zone_pool(zone);
 	struct dynmemmap_node *node = dynmemmap_area_node(area);
 	struct page *frames[DYNMEMMAP_POPULATE_NR_FRAMES];
 
@@ -128,7 +129,7 @@ static struct page *area_tail(struct dynmemmap_area *area)
 		return pool->tail;
 	if (!dynmemmap_frames_take(node, frames, BIT(0)))
 		return NULL;
-	dynmemmap_vmemmap_fill_tail(area->zone, frames[0]);
+	dynmemmap_vmemmap_fill_tail(zone, frames[0]);
 	scoped_guard(raw_spinlock_irqsave, &node->lock) {
 		if (pool->tail)
 			break;
@@ -142,7 +143,7 @@ static struct page *area_tail(struct dynmemmap_area *area)
 
 /**
  * dynmemmap_populate_huge() - give an area one vmemmap page, and the shared tail
- * @area:	an area that is MOVING
+ * @area:	an area that is MOVING, or of a device
  * @reason:	for the trace
  *
  * Context: as dynmemmap_populate().
@@ -176,7 +177,8 @@ bool dynmemmap_populate_huge(struct dynmemmap_area *area, const char *reason)
 /* Frames that hold what the shared tail of a HUGE area holds. */
 static bool area_copy_tails(struct dynmemmap_area *area, struct page **frames, gfp_t gfp)
 {
-	const struct page *tail = READ_ONCE(dynmemmap_zone_pool(area->zone)->tail);
+	struct dynmemmap_pool *pool = dynmemmap_zone_pool(dynmemmap_area_page_zone(area));
+	const struct page *tail = READ_ONCE(pool->tail);
 	unsigned int i;
 
 	if (!dynmemmap_frames_buy(dynmemmap_area_node(area), frames,
@@ -187,6 +189,13 @@ static bool area_copy_tails(struct dynmemmap_area *area, struct page **frames, g
 	return true;
 }
 
+static bool area_is_in_use(const struct dynmemmap_area *area)
+{
+	const u8 owner = READ_ONCE(area->owner);
+
+	return owner == DYNMEMMAP_KERNEL || owner == DYNMEMMAP_DEVICE;
+}
+
 /*
  * Give a HUGE area in use frames for its tails.
  * Return: true if it is the caller's to flush, and to remove DYNMEMMAP_MARK_STALE.
@@ -194,7 +203,7 @@ static bool area_copy_tails(struct dynmemmap_area *area, struct page **frames, g
 static bool area_map_tails(struct dynmemmap_area *area, struct page **frames)
 {
 	guard(raw_spinlock_irqsave)(&dynmemmap_area_node(area)->lock);
-	if (area->state != DYNMEMMAP_HUGE || READ_ONCE(area->owner) != DYNMEMMAP_KERNEL)
+	if (area->state != DYNMEMMAP_HUGE || !area_is_in_use(area))
 		return false;
 	WRITE_ONCE(area->marks, area->marks | DYNMEMMAP_MARK_STALE);
 	/* Pairs with smp_rmb() in dynmemmap_populate_tails(). */
@@ -327,15 +336,50 @@ static bool area_unmap(struct dynmemmap_area *area, struct page **frames)
 	return true;
 }
 
-/* Collect frames on a list, but for those that are of the area itself. */
-static void frames_collect(struct dynmemmap_area *area, struct page **frames,
-			   struct list_head *unmapped)
+/* What has been unmapped, and TLBs may still remember. */
+struct unmapped {
+	struct dynmemmap_area *lowest, *highest;
+	struct list_head frames;
+	unsigned int nr_areas;
+	bool tables;
+};
+
+static void unmapped_add(struct unmapped *unmapped, struct dynmemmap_area *area)
 {
+	struct page *frames[DYNMEMMAP_POPULATE_NR_FRAMES];
 	unsigned int i;
 
+	if (!area_unmap(area, frames))
+		return;
+	/* But for frames that are of the area itself. */
 	for (i = 0; i < DYNMEMMAP_POPULATE_NR_FRAMES; i++)
 		if (frames[i] && dynmemmap_area_of(page_to_pfn(frames[i])) != area)
-			list_add(&frames[i]->lru, unmapped);
+			list_add(&frames[i]->lru, &unmapped->frames);
+	unmapped->tables |= !!frames[DYNMEMMAP_TABLE_FRAME];
+	if (!unmapped->nr_areas || area->area_nr < unmapped->lowest->area_nr)
+		unmapped->lowest = area;
+	if (!unmapped->nr_areas || area->area_nr > unmapped->highest->area_nr)
+		unmapped->highest = area;
+	unmapped->nr_areas++;
+}
+
+/* One flush, and the frames go back to the stock after it. */
+static void unmapped_flush(struct unmapped *unmapped, u64 start)
+{
+	struct dynmemmap_node *node;
+	struct page *frame, *next;
+
+	if (!unmapped->nr_areas)
+		return;
+	node = dynmemmap_area_node(unmapped->lowest);
+	dynmemmap_vmemmap_flush(unmapped->lowest, unmapped->highest, unmapped->tables);
+	list_for_each_entry_safe(frame, next, &unmapped->frames, lru) {
+		list_del(&frame->lru);
+		dynmemmap_frames_put(node, &frame, 1);
+	}
+	count_vm_events(DYNMEMMAP_UNPOPULATE, unmapped->nr_areas);
+	trace_dynmemmap_unpopulate(unmapped->lowest->area_nr, unmapped->highest->area_nr,
+				   unmapped->nr_areas, node->nid, local_clock() - start);
 }
 
 /**
@@ -343,49 +387,36 @@ static void frames_collect(struct dynmemmap_area *area, struct page **frames,
  * @areas:	by pool_list, of one node; MOVING with every page free, or of a device;
  *		IDLE ones stay so
  *
- * One flush serves the whole list, and the frames go back to the stock only
- * after it. Areas that host their own struct pages keep the frames. One that hosts
- * the page table of its section stays SPLIT while others need that, and one of a
- * device while somebody uses it.
+ * Areas that host their own struct pages keep the frames. One that hosts the page
+ * table of its section stays SPLIT while others need that, and one of a device as it
+ * is while somebody uses it.
  *
  * Context: process context, may sleep.
  */
 void dynmemmap_unpopulate(struct list_head *areas)
 {
-	struct dynmemmap_area *area, *lowest = NULL, *highest = NULL;
-	struct dynmemmap_node *node;
-	struct page *frames[DYNMEMMAP_POPULATE_NR_FRAMES];
-	LIST_HEAD(unmapped);
+	struct unmapped unmapped = { .frames = LIST_HEAD_INIT(unmapped.frames) };
+	struct dynmemmap_area *area;
 	u64 start = local_clock();
-	unsigned int nr_areas = 0;
-	bool tables = false;
 
-	if (list_empty(areas))
-		return;
-	node = dynmemmap_area_node(list_first_entry(areas, struct dynmemmap_area, pool_list));
+	list_for_each_entry(area, areas, pool_list)
+		unmapped_add(&unmapped, area);
+	unmapped_flush(&unmapped, start);
+}
 
-	list_for_each_entry(area, areas, pool_list) {
-		if (!area_unmap(area, frames))
-			continue;
-		frames_collect(area, frames, &unmapped);
-		tables |= !!frames[DYNMEMMAP_TABLE_FRAME];
-		if (!lowest || area->area_nr < lowest->area_nr)
-			lowest = area;
-		if (!highest || area->area_nr > highest->area_nr)
-			highest = area;
-		nr_areas++;
-	}
-	if (!nr_areas)
-		return;
+/**
+ * dynmemmap_unpopulate_area() - take the struct pages of one area away
+ * @area:	as for dynmemmap_unpopulate(), whoever uses its pool_list
+ *
+ * Context: process context, may sleep.
+ * Return: true if it was populated, and is IDLE now.
+ */
+bool dynmemmap_unpopulate_area(struct dynmemmap_area *area)
+{
+	struct unmapped unmapped = { .frames = LIST_HEAD_INIT(unmapped.frames) };
+	u64 start = local_clock();
 
-	dynmemmap_vmemmap_flush(lowest, highest, tables);
-
-	while (!list_empty(&unmapped)) {
-		frames[0] = list_first_entry(&unmapped, struct page, lru);
-		list_del(&frames[0]->lru);
-		dynmemmap_frames_put(node, frames, 1);
-	}
-	count_vm_events(DYNMEMMAP_UNPOPULATE, nr_areas);
-	trace_dynmemmap_unpopulate(lowest->area_nr, highest->area_nr, nr_areas, node->nid,
-				   local_clock() - start);
+	unmapped_add(&unmapped, area);
+	unmapped_flush(&unmapped, start);
+	return unmapped.nr_areas;
 }

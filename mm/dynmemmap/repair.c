@@ -100,7 +100,7 @@ void dynmemmap_repairs_undo(struct dynmemmap_node *node)
 			continue;
 		list_add(&area->pool_list, &areas);
 		if (READ_ONCE(area->state) == DYNMEMMAP_SPLIT)
-			dynmemmap_unpopulate(&areas);
+			dynmemmap_unpopulate_area(area);
 		if (READ_ONCE(area->state) == DYNMEMMAP_SPLIT)
 			list_move(&area->pool_list, &kept);
 		dynmemmap_pool_give(&areas);

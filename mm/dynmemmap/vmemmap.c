@@ -35,20 +35,28 @@ static u8 *area_nr_mapped(struct dynmemmap_area *area)
 	return &area[-(long)(area->area_nr % DYNMEMMAP_SECTION_NR_AREAS)].nr_mapped;
 }
 
-static unsigned int area_zid(const struct dynmemmap_area *area)
+/* The struct page of a page that nobody uses, of no particular page frame. */
+static void init_unused(struct page *page, unsigned long pfn, unsigned int zid, int nid)
 {
-	if (area->owner == DYNMEMMAP_DEVICE)
-		return ZONE_DEVICE;
-	/* Offline memory is in none. */
-	return area->zone ? zone_idx(area->zone) : ZONE_NORMAL;
+	__init_single_page(page, pfn, zid, nid);
+	set_page_count(page, 0);
+	/* A free page's list pointers mean nothing; one pattern serves all. */
+	memset(&page->lru, 0, sizeof(page->lru));
+#ifdef CONFIG_ZONE_DEVICE
+	if (zid == ZONE_DEVICE)
+		SetPageReserved(page);
+#endif
 }
 
 static void area_init_first(const struct dynmemmap_area *area, struct page *first)
 {
-	__init_single_page(first, dynmemmap_area_pfn(area), area_zid(area), area->nid);
-	set_page_count(first, 0);
-	/* A free page's list pointers mean nothing; one pattern serves all. */
-	memset(&first->lru, 0, sizeof(first->lru));
+	const struct zone *zone = dynmemmap_area_page_zone(area);
+
+	/* Offline memory is in none. */
+	init_unused(first, dynmemmap_area_pfn(area), zone ? zone_idx(zone) : ZONE_NORMAL,
+		    area->nid);
+	if (area->owner == DYNMEMMAP_DEVICE)
+		page_folio(first)->pgmap = area->pgmap;
 }
 
 /**
@@ -71,11 +79,6 @@ void dynmemmap_vmemmap_fill(const struct dynmemmap_area *area, struct page **fra
 		filled++;
 	first = page_address(frames[filled]);
 	area_init_first(area, first);
-	if (area->owner == DYNMEMMAP_DEVICE) {
-		SetPageReserved(first);
-		page_folio(first)->pgmap = area->pgmap;
-	}
-
 	for (i = 1; i < PAGE_SIZE / sizeof(struct page); i++)
 		first[i] = *first;
 	for (i = filled + 1; i < DYNMEMMAP_AREA_NR_FRAMES; i++)
@@ -98,9 +101,7 @@ void dynmemmap_vmemmap_fill_tail(struct zone *zone, struct page *frame)
 	struct page *tail = page_address(frame);
 	unsigned int i;
 
-	__init_single_page(tail, 0, zone_idx(zone), zone_to_nid(zone));
-	set_page_count(tail, 0);
-	memset(&tail->lru, 0, sizeof(tail->lru));
+	init_unused(tail, 0, zone_idx(zone), zone_to_nid(zone));
 	prep_compound_tail(tail, NULL, DYNMEMMAP_AREA_ORDER);
 	for (i = 1; i < PAGE_SIZE / sizeof(struct page); i++)
 		tail[i] = *tail;

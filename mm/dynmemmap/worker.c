@@ -449,16 +449,11 @@ static void range_provide(unsigned long pfn, unsigned long end_pfn)
 /* Return: true if the area is no longer in pool or cache. */
 static bool area_lend_for_range(struct dynmemmap_area *area)
 {
-	LIST_HEAD(areas);
-
-	if (dynmemmap_cache_take_area(area)) {
-		/* What struct pages it has are not those of free pages. */
-		list_add(&area->pool_list, &areas);
-		dynmemmap_unpopulate(&areas);
-		list_del_init(&area->pool_list);
-	} else if (!dynmemmap_pool_take_area(area)) {
+	/* What struct pages it has in the cache are not those of free pages. */
+	if (dynmemmap_cache_take_area(area))
+		dynmemmap_unpopulate_area(area);
+	else if (!dynmemmap_pool_take_area(area))
 		return false;
-	}
 	dynmemmap_area_lend(area, "range");
 	return true;
 }

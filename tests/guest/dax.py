@@ -232,12 +232,13 @@ def reflink(path, _):
     os.unlink(path + ".other")
 
 
+def figure(name):
+    with open(f"/sys/kernel/mm/dynamic_memmap/{name}", encoding="ascii") as file:
+        return int(file.read())
+
+
 def memmap_in_use():
     """Bytes, without what is kept ready."""
-    def figure(name):
-        with open(f"/sys/kernel/mm/dynamic_memmap/{name}", encoding="ascii") as file:
-            return int(file.read())
-
     return figure("memmap_bytes") - figure("stock_free_frames") * PAGE
 
 
@@ -254,6 +255,47 @@ def single(path, _):
     print(f"{each:.0f} bytes each")
     must(each < 5 << 10, f"{each:.0f} bytes of memmap for one page in 2 MiB")
     must(all(memory[area * 2 * MIB] == area for area in range(areas)), "other contents")
+
+
+def huge(path, _):
+    """Where the file system has laid it out in whole areas."""
+    areas, mapping = 64, 2 * MIB
+    fd = os.open(path, os.O_RDWR | os.O_CREAT)
+    os.posix_fallocate(fd, 0, areas * mapping)
+    memory = mmap.mmap(fd, areas * mapping)
+    start = address_of(memory)
+    before, huge_before = memmap_in_use(), figure("areas_huge")
+    for area in range(areas):
+        memory[area * mapping] = area
+    each = (memmap_in_use() - before) / areas
+    print(f"{each:.0f} bytes each, {figure('areas_huge') - huge_before} are huge")
+    must(figure("areas_huge") - huge_before >= areas, "not all areas are huge")
+    must(each <= 4.2 * 1024, f"{each:.0f} bytes of memmap for 2 MiB mapped as a whole")
+    for page in range(0, areas * mapping, PAGE):
+        memory[page + 8:page + 16] = struct.pack("<Q", page)
+
+    def check(skip=()):
+        for page in set(range(0, areas * mapping, PAGE)) - set(skip):
+            must(memory[page + 8:page + 16] == struct.pack("<Q", page),
+                 f"other contents at {page:#x}")
+
+    # Pages of an entry that maps a whole area, one by one: every other area.
+    for area in range(0, areas, 2):
+        for protection in (mmap.PROT_READ, mmap.PROT_READ | mmap.PROT_WRITE):
+            call(LIBC.mprotect, ctypes.c_void_p(start + area * mapping + MIB), PAGE, protection)
+    check()
+    for page in range(0, areas * mapping, PAGE):
+        memory[page + 8:page + 16] = struct.pack("<Q", page)
+    check()
+    # Such an entry goes, and others come where it was.
+    punched = range(MIB, areas * mapping, 4 * mapping)
+    for page in punched:
+        call(LIBC.fallocate, fd, 3, ctypes.c_long(page), ctypes.c_long(PAGE))
+    check(skip=punched)
+    must(all(memory[page:page + PAGE] == bytes(PAGE) for page in punched), "no hole")
+    for page in punched:
+        memory[page + 8:page + 16] = struct.pack("<Q", page)
+    check()
 
 
 def poison(path, _):
@@ -275,6 +317,7 @@ ACTIONS = {
     "sync": sync, "holes": holes,
     # Not for every file system or machine.
     "reflink": reflink, "poison": poison, "single": single,
+    "huge": huge,
 }
 
 

@@ -37,15 +37,9 @@ all_churn()
 	done
 }
 
-# Areas of the device that have no struct pages: those of RAM are in the pool.
-device_idle()
-{
-	echo $(($(dm areas_idle) - $(dm pool_areas)))
-}
-
 device_is_idle()
 {
-	(($(device_idle) == idle))
+	(($(device_areas_idle) == idle))
 }
 
 expect_success "there is a namespace with its struct pages in RAM" \
@@ -55,14 +49,14 @@ expect_success "xfs is made" mkfs.xfs -q -f /dev/pmem0
 expect_success "it is mounted" mount -o dax=always /dev/pmem0 /mnt/dax
 if dm_on; then
 	echo 10 >"$DM/take_back_delay_ms"
-	idle=$(device_idle) gone=$(vmstat dynmemmap_unpopulate)
+	idle=$(device_areas_idle) gone=$(vmstat dynmemmap_unpopulate)
 fi
 expect_success "files come and go, and keep their contents" all_churn
 if dm_on; then
 	note "struct pages taken away: $(($(vmstat dynmemmap_unpopulate) - gone)) areas"
 	expect "struct pages came and went" $(($(vmstat dynmemmap_unpopulate) - gone)) -ge 20
 	expect_success "they are gone" eventually 30 device_is_idle
-	note "of the device's areas, $idle were idle before, $(device_idle) are now"
+	note "of the device's areas, $idle were idle before, $(device_areas_idle) are now"
 fi
 expect_success "it is unmounted" umount /mnt/dax
 expect_success "the namespace goes" ndctl destroy-namespace --force namespace0.0

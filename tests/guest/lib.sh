@@ -334,6 +334,12 @@ make_fsdax()	# [NUMBER]
 	ndctl create-namespace --force --mode=fsdax --map=mem "--reconfig=namespace${1:-0}.0"
 }
 
+# Areas of devices that have no struct pages: those of RAM are in the pool.
+device_areas_idle()
+{
+	echo $(($(dm areas_idle) - $(dm pool_areas)))
+}
+
 finish()
 {
 	if dm_on; then

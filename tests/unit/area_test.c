@@ -13,7 +13,7 @@
 static const bool may_be[DYNMEMMAP_NR_STATES][DYNMEMMAP_NR_OWNERS] = {
 	/*			 KERNEL	POOL	MOVING	STOCK	DEVICE	CACHE */
 	[DYNMEMMAP_IDLE]	= { false,	true,	true,	false,	true,	false },
-	[DYNMEMMAP_HUGE]	= { true,	false,	true,	false,	false,	true },
+	[DYNMEMMAP_HUGE]	= { true,	false,	true,	false,	true,	true },
 	[DYNMEMMAP_SPLIT]	= { true,	true,	true,	true,	true,	true },
 };
 

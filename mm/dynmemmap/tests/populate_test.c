@@ -6,6 +6,7 @@
  * States, stock, pool and decisions are tested in user space.
  */
 #include <kunit/test.h>
+#include <linux/dax.h>
 #include <linux/memremap.h>
 #include <linux/mm.h>
 
@@ -284,18 +285,35 @@ static bool area_gives_up(struct dynmemmap_area *area)
 	return area->state == DYNMEMMAP_IDLE;
 }
 
+static struct dev_pagemap test_pgmap = { .type = MEMORY_DEVICE_FS_DAX };
+
+static struct dynmemmap_area *take_device_area(struct kunit *test)
+{
+	struct dynmemmap_area *area;
+
+	if (!compound_info_has_mask())
+		kunit_skip(test, "no two tails are alike");
+	area = take_area(test);
+	area->pgmap = &test_pgmap;
+	atomic_long_set(&area->nr_users, 0);
+	dynmemmap_set_owner(area, DYNMEMMAP_DEVICE);
+	return area;
+}
+
+static void give_device_area(struct dynmemmap_area *area)
+{
+	dynmemmap_set_owner(area, DYNMEMMAP_MOVING);
+	give_area(area);
+}
+
 static void device_area_has_what_is_used(struct kunit *test)
 {
-	static struct dev_pagemap pgmap = { .type = MEMORY_DEVICE_FS_DAX };
-	struct dynmemmap_area *area = take_area(test);
+	struct dynmemmap_area *area = take_device_area(test);
 	unsigned long pfn = dynmemmap_area_pfn(area);
 	struct page *page = area_page(area, 70);
 	/* Who gives the worker something to do must not meet it. */
 	CLASS(dynmemmap_range, range)(pfn, pfn);
 
-	area->pgmap = &pgmap;
-	atomic_long_set(&area->nr_users, 0);
-	dynmemmap_set_owner(area, DYNMEMMAP_DEVICE);
 	KUNIT_EXPECT_FALSE(test, pfn_valid(pfn + 70));
 
 	KUNIT_ASSERT_EQ(test, dynmemmap_device_get(pfn + 70, 1, GFP_KERNEL), pfn + 70);
@@ -304,7 +322,7 @@ static void device_area_has_what_is_used(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, pfn_valid(pfn));
 	KUNIT_EXPECT_EQ(test, page_zonenum(page), ZONE_DEVICE);
 	KUNIT_EXPECT_TRUE(test, PageReserved(page));
-	KUNIT_EXPECT_PTR_EQ(test, page_pgmap(page), &pgmap);
+	KUNIT_EXPECT_PTR_EQ(test, page_pgmap(page), &test_pgmap);
 	KUNIT_EXPECT_EQ(test, page_ref_count(page), 0);
 
 	/* What is there already stays as it is. */
@@ -322,9 +340,93 @@ static void device_area_has_what_is_used(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, area_gives_up(area));
 	set_page_count(page, 0);
 	KUNIT_EXPECT_TRUE(test, area_gives_up(area));
+	give_device_area(area);
+}
 
-	dynmemmap_set_owner(area, DYNMEMMAP_MOVING);
-	give_area(area);
+/* As the file system does with the pages of an entry that maps all of an area. */
+static struct folio *device_folio_init(struct dynmemmap_area *area)
+{
+	prep_compound_page(area_page(area, 0), DYNMEMMAP_AREA_ORDER);
+	return page_folio(area_page(area, 0));
+}
+
+static void expect_device_page(struct kunit *test, struct page *page)
+{
+	KUNIT_EXPECT_FALSE(test, PageCompound(page));
+	KUNIT_EXPECT_PTR_EQ(test, page_pgmap(page), &test_pgmap);
+	KUNIT_EXPECT_EQ(test, page_zonenum(page), ZONE_DEVICE);
+	KUNIT_EXPECT_TRUE(test, PageReserved(page));
+}
+
+static void device_area_is_huge(struct kunit *test)
+{
+	struct dynmemmap_area *area = take_device_area(test);
+	unsigned long pfn = dynmemmap_area_pfn(area);
+	struct page *last = area_page(area, DYNMEMMAP_AREA_NR_PAGES - 1);
+	struct folio *folio;
+	CLASS(dynmemmap_range, range)(pfn, pfn);
+
+	KUNIT_ASSERT_EQ(test, dynmemmap_device_get(pfn, DYNMEMMAP_AREA_NR_PAGES, GFP_KERNEL), pfn);
+	KUNIT_EXPECT_EQ(test, area->state, DYNMEMMAP_HUGE);
+	KUNIT_EXPECT_EQ(test, area->mapped, BIT(0));
+	folio = device_folio_init(area);
+	KUNIT_EXPECT_PTR_EQ(test, page_folio(last), folio);
+	KUNIT_EXPECT_PTR_EQ(test, page_pgmap(last), &test_pgmap);
+	KUNIT_EXPECT_EQ(test, page_zonenum(last), ZONE_DEVICE);
+	KUNIT_EXPECT_EQ(test, page_size(&folio->page), PMD_SIZE);
+
+	/* A user of one page of it has the tails for himself; the folio stays whole. */
+	KUNIT_ASSERT_EQ(test, dynmemmap_device_get(pfn + 511, 1, GFP_KERNEL), pfn + 511);
+	KUNIT_EXPECT_EQ(test, area->state, DYNMEMMAP_SPLIT);
+	KUNIT_EXPECT_PTR_EQ(test, page_folio(last), folio);
+	set_page_private(last, 4711);
+	KUNIT_EXPECT_EQ(test, page_private(last), 4711);
+	set_page_private(last, 0);
+	dynmemmap_device_put(pfn + 511);
+	dax_folio_reset_order(folio);
+	dynmemmap_device_put(pfn);
+	expect_device_page(test, last);
+	KUNIT_EXPECT_TRUE(test, area_gives_up(area));
+	give_device_area(area);
+}
+
+static void device_area_changes_its_kind(struct kunit *test)
+{
+	struct dynmemmap_area *area = take_device_area(test);
+	unsigned long pfn = dynmemmap_area_pfn(area);
+	CLASS(dynmemmap_range, range)(pfn, pfn);
+
+	/* Used as a whole, and before the worker passes for one page. */
+	KUNIT_ASSERT_EQ(test, dynmemmap_device_get(pfn, DYNMEMMAP_AREA_NR_PAGES, GFP_KERNEL), pfn);
+	dax_folio_reset_order(device_folio_init(area));
+	dynmemmap_device_put(pfn);
+	KUNIT_EXPECT_EQ(test, area->state, DYNMEMMAP_HUGE);
+	KUNIT_ASSERT_EQ(test, dynmemmap_device_get(pfn + 10, 1, GFP_KERNEL), pfn + 10);
+	KUNIT_EXPECT_EQ(test, area->state, DYNMEMMAP_SPLIT);
+	KUNIT_EXPECT_EQ(test, area->mapped, BIT(0));
+	expect_device_page(test, area_page(area, 10));
+	dynmemmap_device_put(pfn + 10);
+
+	/* And the other way round: it has all struct pages until the worker passes. */
+	KUNIT_ASSERT_EQ(test, dynmemmap_device_get(pfn, DYNMEMMAP_AREA_NR_PAGES, GFP_KERNEL), pfn);
+	KUNIT_EXPECT_EQ(test, area->mapped, DYNMEMMAP_ALL_VMEMMAP_PAGES);
+	dax_folio_reset_order(device_folio_init(area));
+	dynmemmap_device_put(pfn);
+	KUNIT_EXPECT_TRUE(test, area_gives_up(area));
+
+	/* Who populates it while its user lets it go leaves tails behind. */
+	KUNIT_ASSERT_EQ(test, dynmemmap_device_get(pfn, DYNMEMMAP_AREA_NR_PAGES, GFP_KERNEL), pfn);
+	dax_folio_reset_order(device_folio_init(area));
+	KUNIT_ASSERT_EQ(test, dynmemmap_device_get(pfn + 100, 1, GFP_KERNEL), pfn + 100);
+	dynmemmap_device_put(pfn + 100);
+	dynmemmap_device_put(pfn);
+	KUNIT_EXPECT_EQ(test, area->state, DYNMEMMAP_SPLIT);
+	KUNIT_ASSERT_EQ(test, dynmemmap_device_get(pfn + 100, 1, GFP_KERNEL), pfn + 100);
+	expect_device_page(test, area_page(area, 100));
+	expect_device_page(test, area_page(area, 511));
+	dynmemmap_device_put(pfn + 100);
+	KUNIT_EXPECT_TRUE(test, area_gives_up(area));
+	give_device_area(area);
 }
 #endif
 
@@ -473,6 +575,8 @@ static struct kunit_case dynmemmap_cases[] = {
 	KUNIT_CASE(stale_folio_waits_in_the_cache),
 #ifdef CONFIG_ZONE_DEVICE
 	KUNIT_CASE(device_area_has_what_is_used),
+	KUNIT_CASE(device_area_is_huge),
+	KUNIT_CASE(device_area_changes_its_kind),
 #endif
 	{}
 };
