@@ -11,12 +11,14 @@
 
 #include <linux/cleanup.h>
 #include <linux/dynmemmap_pfn.h>
+#include <linux/err.h>
 #include <linux/memory_hotplug.h>
 #include <linux/mm.h>
 #include <linux/mmzone.h>
 #include <linux/types.h>
 
 struct dev_pagemap;
+struct dynmemmap_area;
 struct page;
 struct pt_regs;
 struct zone;
@@ -493,7 +495,9 @@ static inline void dynmemmap_offline_end(unsigned long start_pfn, unsigned long 
 }
 
 bool __dynmemmap_device_init(unsigned long pfn, struct dev_pagemap *pgmap);
-bool __dynmemmap_device_get(unsigned long pfn, unsigned long nr_pages, gfp_t gfp);
+struct dynmemmap_area *__dynmemmap_device_get(unsigned long pfn, unsigned long nr_pages,
+					      gfp_t gfp);
+void __dynmemmap_device_put_area(struct dynmemmap_area *area);
 void __dynmemmap_device_hold(unsigned long pfn);
 void __dynmemmap_device_put(unsigned long pfn);
 struct zone *__dynmemmap_device_zone(unsigned long pfn);
@@ -519,21 +523,33 @@ static inline bool dynmemmap_device_init(unsigned long pfn, struct dev_pagemap *
  * @nr_pages: how many; all in one area
  * @gfp: how hard to try
  *
- * Context: as @gfp says. What is not device memory without struct pages has them.
- * Return: @pfn, whose area keeps them until dynmemmap_device_put(); 0 if there is no
- * memory for them.
+ * Context: as @gfp says. Process context.
+ * Return: the area, which keeps them until dynmemmap_device_put_area(); NULL if they
+ * are there anyway; ERR_PTR(-ENOMEM) if there is no memory for them.
  */
-static inline unsigned long dynmemmap_device_get(unsigned long pfn, unsigned long nr_pages,
-						 gfp_t gfp)
+static inline struct dynmemmap_area *dynmemmap_device_get(unsigned long pfn,
+							  unsigned long nr_pages, gfp_t gfp)
 {
-	return !dynmemmap_enabled() || __dynmemmap_device_get(pfn, nr_pages, gfp) ? pfn : 0;
+	return dynmemmap_enabled() ? __dynmemmap_device_get(pfn, nr_pages, gfp) : NULL;
+}
+
+/**
+ * dynmemmap_device_put_area() - one who needed struct pages does not any more
+ * @area: what dynmemmap_device_get() returned
+ *
+ * Context: any but NMI.
+ */
+static inline void dynmemmap_device_put_area(struct dynmemmap_area *area)
+{
+	if (!IS_ERR_OR_NULL(area))
+		__dynmemmap_device_put_area(area);
 }
 
 /**
  * dynmemmap_device_hold() - keep the struct pages that somebody has got
- * @pfn: any page frame, between dynmemmap_device_get() and dynmemmap_device_put()
+ * @pfn: any page frame, while somebody keeps those of its area
  *
- * Context: any. Ends with another dynmemmap_device_put().
+ * Context: any. Ends with dynmemmap_device_put().
  */
 static inline void dynmemmap_device_hold(unsigned long pfn)
 {
@@ -542,14 +558,14 @@ static inline void dynmemmap_device_hold(unsigned long pfn)
 }
 
 /**
- * dynmemmap_device_put() - one who needed struct pages does not any more
- * @pfn: what dynmemmap_device_get() returned, or dynmemmap_device_hold() got
+ * dynmemmap_device_put() - one who held struct pages does not any more
+ * @pfn: what dynmemmap_device_hold() got, or another page frame of its area
  *
  * Context: any but NMI.
  */
 static inline void dynmemmap_device_put(unsigned long pfn)
 {
-	if (dynmemmap_enabled() && pfn)
+	if (dynmemmap_enabled())
 		__dynmemmap_device_put(pfn);
 }
 
@@ -688,11 +704,13 @@ static inline bool dynmemmap_device_init(unsigned long pfn, struct dev_pagemap *
 	return false;
 }
 
-static inline unsigned long dynmemmap_device_get(unsigned long pfn, unsigned long nr_pages,
-						 gfp_t gfp)
+static inline struct dynmemmap_area *dynmemmap_device_get(unsigned long pfn,
+							  unsigned long nr_pages, gfp_t gfp)
 {
-	return pfn;
+	return NULL;
 }
+
+static inline void dynmemmap_device_put_area(struct dynmemmap_area *area) { }
 
 static inline void dynmemmap_device_hold(unsigned long pfn) { }
 
@@ -730,10 +748,10 @@ static inline struct zone *dynmemmap_online_zone(unsigned long pfn)
 }
 
 /*
- * CLASS(dynmemmap_device, name)(pfn, nr_pages, gfp): name is 0, or the page frames have
- * struct pages until the end of the block.
+ * CLASS(dynmemmap_device, name)(pfn, nr_pages, gfp): IS_ERR(name), or the page frames
+ * have struct pages until the end of the block.
  */
-DEFINE_CLASS(dynmemmap_device, unsigned long, dynmemmap_device_put(_T),
+DEFINE_CLASS(dynmemmap_device, struct dynmemmap_area *, dynmemmap_device_put_area(_T),
 	     dynmemmap_device_get(pfn, nr_pages, gfp),
 	     unsigned long pfn, unsigned long nr_pages, gfp_t gfp)
 

@@ -79,10 +79,8 @@ static void area_reset_tails(struct dynmemmap_area *area)
  * waits until no TLB remembers those that it has taken, and finds them fit for its
  * use: a HUGE area only for an entry that maps all of it.
  */
-static void area_use(struct dynmemmap_area *area, bool huge)
+static noinline void area_use_first(struct dynmemmap_area *area, bool huge)
 {
-	if (atomic_long_inc_not_zero(&area->nr_users))
-		return;
 	guard(mutex)(&dynmemmap_device_mutex);
 	if (!atomic_long_read(&area->nr_users)) {
 		if (!huge && READ_ONCE(area->state) == DYNMEMMAP_HUGE)
@@ -93,12 +91,30 @@ static void area_use(struct dynmemmap_area *area, bool huge)
 	atomic_long_inc(&area->nr_users);
 }
 
+static void area_use(struct dynmemmap_area *area, bool huge)
+{
+	if (unlikely(!atomic_long_inc_not_zero(&area->nr_users)))
+		area_use_first(area, huge);
+}
+
 static void area_unuse(struct dynmemmap_area *area)
 {
-	if (!atomic_long_dec_and_test(&area->nr_users))
+	if (likely(!atomic_long_dec_and_test(&area->nr_users)))
 		return;
 	dynmemmap_repairs_add(area);
 	dynmemmap_worker_kick(dynmemmap_area_node(area));
+}
+
+/* Has it what is @wanted, on every CPU? @huge as for area_populate(). */
+static bool area_has(const struct dynmemmap_area *area, u8 wanted, bool huge)
+{
+	if (READ_ONCE(area->state) == DYNMEMMAP_HUGE)
+		return huge;
+	if (wanted & ~READ_ONCE(area->mapped))
+		return false;
+	/* Pairs with smp_wmb() in area_map_tails(). */
+	smp_rmb();
+	return !(READ_ONCE(area->marks) & DYNMEMMAP_MARK_STALE);
 }
 
 /*
@@ -106,16 +122,14 @@ static void area_unuse(struct dynmemmap_area *area)
  * entry maps all of it: then most may be tails that cannot be written.
  * Return: false if there is no memory.
  */
-static bool area_populate(struct dynmemmap_area *area, u8 wanted, bool huge, gfp_t gfp)
+static noinline bool area_populate(struct dynmemmap_area *area, u8 wanted, bool huge, gfp_t gfp)
 {
 	/* Others may use it, and populate it meanwhile as they need it. */
-	for (;;) {
+	while (!area_has(area, wanted, huge)) {
 		const u8 state = READ_ONCE(area->state);
 
-		if (state == DYNMEMMAP_HUGE)
-			return huge || dynmemmap_populate_tails(area, gfp, "device");
-		if (!(wanted & ~READ_ONCE(area->mapped)))
-			return true;
+		if (state == DYNMEMMAP_HUGE || READ_ONCE(area->marks) & DYNMEMMAP_MARK_STALE)
+			return dynmemmap_populate_tails(area, gfp, "device");
 		if (!dynmemmap_stock_provide(dynmemmap_area_node(area), 1, gfp))
 			return false;
 		if (huge && state == DYNMEMMAP_IDLE) {
@@ -126,21 +140,30 @@ static bool area_populate(struct dynmemmap_area *area, u8 wanted, bool huge, gfp
 			return false;
 		}
 	}
+	return true;
 }
 
-bool __dynmemmap_device_get(unsigned long pfn, unsigned long nr_pages, gfp_t gfp)
+struct dynmemmap_area *__dynmemmap_device_get(unsigned long pfn, unsigned long nr_pages,
+					      gfp_t gfp)
 {
 	const bool huge = nr_pages == DYNMEMMAP_AREA_NR_PAGES && compound_info_has_mask();
 	struct dynmemmap_area *area = device_area_of(pfn);
+	u8 wanted;
 
 	if (!area)
-		return true;
+		return NULL;
 	area_use(area, huge);
-	if (area_populate(area, dynmemmap_vmemmap_pages(pfn, nr_pages), huge,
-			  gfp & GFP_RECLAIM_MASK))
-		return true;
+	wanted = dynmemmap_vmemmap_pages(pfn, nr_pages);
+	if (likely(area_has(area, wanted, huge)) ||
+	    area_populate(area, wanted, huge, gfp & GFP_RECLAIM_MASK))
+		return area;
 	area_unuse(area);
-	return false;
+	return ERR_PTR(-ENOMEM);
+}
+
+void __dynmemmap_device_put_area(struct dynmemmap_area *area)
+{
+	area_unuse(area);
 }
 
 void __dynmemmap_device_hold(unsigned long pfn)

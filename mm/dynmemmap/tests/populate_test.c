@@ -306,6 +306,13 @@ static void give_device_area(struct dynmemmap_area *area)
 	give_area(area);
 }
 
+static void use_device_area(struct kunit *test, struct dynmemmap_area *area, unsigned int first,
+			    unsigned int nr_pages)
+{
+	KUNIT_ASSERT_PTR_EQ(test, dynmemmap_device_get(dynmemmap_area_pfn(area) + first, nr_pages,
+						       GFP_KERNEL), area);
+}
+
 static void device_area_has_what_is_used(struct kunit *test)
 {
 	struct dynmemmap_area *area = take_device_area(test);
@@ -316,7 +323,7 @@ static void device_area_has_what_is_used(struct kunit *test)
 
 	KUNIT_EXPECT_FALSE(test, pfn_valid(pfn + 70));
 
-	KUNIT_ASSERT_EQ(test, dynmemmap_device_get(pfn + 70, 1, GFP_KERNEL), pfn + 70);
+	use_device_area(test, area, 70, 1);
 	KUNIT_EXPECT_EQ(test, area->mapped, BIT(1));
 	KUNIT_EXPECT_TRUE(test, pfn_valid(pfn + 70));
 	KUNIT_EXPECT_FALSE(test, pfn_valid(pfn));
@@ -327,7 +334,7 @@ static void device_area_has_what_is_used(struct kunit *test)
 
 	/* What is there already stays as it is. */
 	set_page_private(page, 4711);
-	KUNIT_ASSERT_EQ(test, dynmemmap_device_get(pfn, DYNMEMMAP_AREA_NR_PAGES, GFP_KERNEL), pfn);
+	use_device_area(test, area, 0, DYNMEMMAP_AREA_NR_PAGES);
 	KUNIT_EXPECT_EQ(test, area->mapped, DYNMEMMAP_ALL_VMEMMAP_PAGES);
 	KUNIT_EXPECT_EQ(test, page_private(page), 4711);
 
@@ -366,7 +373,7 @@ static void device_area_is_huge(struct kunit *test)
 	struct folio *folio;
 	CLASS(dynmemmap_range, range)(pfn, pfn);
 
-	KUNIT_ASSERT_EQ(test, dynmemmap_device_get(pfn, DYNMEMMAP_AREA_NR_PAGES, GFP_KERNEL), pfn);
+	use_device_area(test, area, 0, DYNMEMMAP_AREA_NR_PAGES);
 	KUNIT_EXPECT_EQ(test, area->state, DYNMEMMAP_HUGE);
 	KUNIT_EXPECT_EQ(test, area->mapped, BIT(0));
 	folio = device_folio_init(area);
@@ -376,7 +383,7 @@ static void device_area_is_huge(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, page_size(&folio->page), PMD_SIZE);
 
 	/* A user of one page of it has the tails for himself; the folio stays whole. */
-	KUNIT_ASSERT_EQ(test, dynmemmap_device_get(pfn + 511, 1, GFP_KERNEL), pfn + 511);
+	use_device_area(test, area, 511, 1);
 	KUNIT_EXPECT_EQ(test, area->state, DYNMEMMAP_SPLIT);
 	KUNIT_EXPECT_PTR_EQ(test, page_folio(last), folio);
 	set_page_private(last, 4711);
@@ -397,31 +404,31 @@ static void device_area_changes_its_kind(struct kunit *test)
 	CLASS(dynmemmap_range, range)(pfn, pfn);
 
 	/* Used as a whole, and before the worker passes for one page. */
-	KUNIT_ASSERT_EQ(test, dynmemmap_device_get(pfn, DYNMEMMAP_AREA_NR_PAGES, GFP_KERNEL), pfn);
+	use_device_area(test, area, 0, DYNMEMMAP_AREA_NR_PAGES);
 	dax_folio_reset_order(device_folio_init(area));
 	dynmemmap_device_put(pfn);
 	KUNIT_EXPECT_EQ(test, area->state, DYNMEMMAP_HUGE);
-	KUNIT_ASSERT_EQ(test, dynmemmap_device_get(pfn + 10, 1, GFP_KERNEL), pfn + 10);
+	use_device_area(test, area, 10, 1);
 	KUNIT_EXPECT_EQ(test, area->state, DYNMEMMAP_SPLIT);
 	KUNIT_EXPECT_EQ(test, area->mapped, BIT(0));
 	expect_device_page(test, area_page(area, 10));
 	dynmemmap_device_put(pfn + 10);
 
 	/* And the other way round: it has all struct pages until the worker passes. */
-	KUNIT_ASSERT_EQ(test, dynmemmap_device_get(pfn, DYNMEMMAP_AREA_NR_PAGES, GFP_KERNEL), pfn);
+	use_device_area(test, area, 0, DYNMEMMAP_AREA_NR_PAGES);
 	KUNIT_EXPECT_EQ(test, area->mapped, DYNMEMMAP_ALL_VMEMMAP_PAGES);
 	dax_folio_reset_order(device_folio_init(area));
 	dynmemmap_device_put(pfn);
 	KUNIT_EXPECT_TRUE(test, area_gives_up(area));
 
 	/* Who populates it while its user lets it go leaves tails behind. */
-	KUNIT_ASSERT_EQ(test, dynmemmap_device_get(pfn, DYNMEMMAP_AREA_NR_PAGES, GFP_KERNEL), pfn);
+	use_device_area(test, area, 0, DYNMEMMAP_AREA_NR_PAGES);
 	dax_folio_reset_order(device_folio_init(area));
-	KUNIT_ASSERT_EQ(test, dynmemmap_device_get(pfn + 100, 1, GFP_KERNEL), pfn + 100);
+	use_device_area(test, area, 100, 1);
 	dynmemmap_device_put(pfn + 100);
 	dynmemmap_device_put(pfn);
 	KUNIT_EXPECT_EQ(test, area->state, DYNMEMMAP_SPLIT);
-	KUNIT_ASSERT_EQ(test, dynmemmap_device_get(pfn + 100, 1, GFP_KERNEL), pfn + 100);
+	use_device_area(test, area, 100, 1);
 	expect_device_page(test, area_page(area, 100));
 	expect_device_page(test, area_page(area, 511));
 	dynmemmap_device_put(pfn + 100);
