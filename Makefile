@@ -23,8 +23,8 @@ test: kernel kernel-debug kernel-stock ## all tests; TESTS='NAME...' for some
 	@tests/run $(TESTS)
 
 .PHONY: bench
-bench: kernel kernel-stock ## what it costs: in instructions, and at boot
-	$(call timed,tests/bench/run && tests/bench/boot)
+bench: kernel kernel-stock ## what it costs: in instructions, at boot, and with pmem
+	$(call timed,tests/bench/run && tests/bench/boot && tests/bench/dax)
 
 .PHONY: perf
 perf: kernel kernel-stock ## latency of splitting huge pages, under perf, stock | dynamic

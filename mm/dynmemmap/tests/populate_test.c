@@ -371,6 +371,7 @@ static void device_area_is_huge(struct kunit *test)
 	unsigned long pfn = dynmemmap_area_pfn(area);
 	struct page *last = area_page(area, DYNMEMMAP_AREA_NR_PAGES - 1);
 	struct folio *folio;
+	/* As above. */
 	CLASS(dynmemmap_range, range)(pfn, pfn);
 
 	use_device_area(test, area, 0, DYNMEMMAP_AREA_NR_PAGES);
@@ -401,6 +402,7 @@ static void device_area_changes_its_kind(struct kunit *test)
 {
 	struct dynmemmap_area *area = take_device_area(test);
 	unsigned long pfn = dynmemmap_area_pfn(area);
+	/* As above. */
 	CLASS(dynmemmap_range, range)(pfn, pfn);
 
 	/* Used as a whole, and before the worker passes for one page. */
