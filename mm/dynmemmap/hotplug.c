@@ -68,17 +68,15 @@ struct page *__dynmemmap_section_add(unsigned long pfn, int nid)
 static void section_release(struct dynmemmap_area *areas)
 {
 	struct dynmemmap_area *area;
-	LIST_HEAD(populated);
+	LIST_HEAD(list);
 
 	for (area = areas; area < areas + DYNMEMMAP_SECTION_NR_AREAS; area++) {
 		if (area->owner == DYNMEMMAP_KERNEL || area->owner == DYNMEMMAP_DEVICE)
 			dynmemmap_set_owner(area, DYNMEMMAP_MOVING);
 		WRITE_ONCE(area->zone, NULL);
-		INIT_LIST_HEAD(&area->pool_list);
-		if (READ_ONCE(area->state) == DYNMEMMAP_SPLIT)
-			list_add(&area->pool_list, &populated);
+		list_add(&area->pool_list, &list);
 	}
-	dynmemmap_unpopulate(&populated);
+	dynmemmap_unpopulate(&list);
 }
 
 /**

@@ -62,6 +62,7 @@ for fs in ext4 xfs; do
 		"$dax" /mnt/dax/file /dev/ram0 huge
 	expect_success "$fs: and nothing when they are gone" \
 		eventually 30 eval '(($(device_areas_idle) == idle))'
+	expect_success "$fs: once more, and at once" "$dax" /mnt/dax/file /dev/ram0 huge
 	expect_success "$fs: it is unmounted" umount /mnt/dax
 done
 
