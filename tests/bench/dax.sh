@@ -11,7 +11,7 @@ set -eu
 # shellcheck source=tests/guest/lib.sh
 . "$DYNMEMMAP/tests/guest/lib.sh"
 
-make_fsdax >/dev/null
+make_fsdax 0 >/dev/null
 driver=/sys/bus/nd/drivers/nd_pmem
 device=$(basename $driver/pfn*)
 echo "$device" >$driver/unbind

@@ -12,7 +12,7 @@
 # append: dynamic_memmap=on
 # timeout: 300
 
-# shellcheck disable=SC2317 # called by name
+# shellcheck disable=SC2034,SC2317 # counted, called by name
 . "$DYNMEMMAP/tests/guest/lib.sh"
 
 # Each file lies where another one lay a moment ago.

@@ -8,7 +8,7 @@
 # append: dynamic_memmap=on
 # timeout: 600
 
-# shellcheck disable=SC2016 # evaluated again and again
+# shellcheck disable=SC2016,SC2317 # evaluated again and again, called by name
 . "$DYNMEMMAP/tests/guest/lib.sh"
 
 ksm=/sys/kernel/mm/ksm
@@ -21,7 +21,7 @@ fill_both()
 
 merge_all()
 {
-	echo 1 >$ksm/run
+	echo 1 >"$ksm/run"
 	eventually 60 eval '(($(cat $ksm/pages_sharing) >= 18000))'
 }
 
@@ -33,18 +33,18 @@ free=$(meminfo MemFree)
 expect_success "pages are shared" merge_all
 expect "memory becomes free" $(($(meminfo MemFree) - free)) -ge $((40 << 10))
 expect_success "one keeps its contents" hold_check one
-echo 2 >$ksm/run
+echo 2 >"$ksm/run"
 expect "no page is shared" "$(cat $ksm/pages_shared)" -eq 0
 expect_success "one keeps its contents" hold_check one
 expect_success "two keeps its contents" hold_check two
 
 # While ksmd rests, its tree remembers pages that are gone.
 expect_success "pages are shared again" merge_all
-echo 0 >$ksm/run
+echo 0 >"$ksm/run"
 hold_stop one
 hold_stop two
 expect_memmap_back 15
-echo 1 >$ksm/run
+echo 1 >"$ksm/run"
 expect_success "none is shared any more" eventually 60 eval '(($(cat $ksm/pages_shared) == 0))'
 expect_consistent
 
