@@ -130,7 +130,7 @@ void dynmemmap_pool_give_last(struct list_head *areas)
  */
 void dynmemmap_area_prepare_use(struct dynmemmap_area *area)
 {
-	struct page *page = pfn_to_page(dynmemmap_area_pfn(area));
+	struct page *page = dynmemmap_area_page(area, 0);
 
 	if (area->flags & DYNMEMMAP_AREA_RAW)
 		return;
@@ -153,7 +153,7 @@ void dynmemmap_area_prepare_use(struct dynmemmap_area *area)
  */
 void dynmemmap_area_prepare_free(struct dynmemmap_area *area)
 {
-	struct page *page = pfn_to_page(dynmemmap_area_pfn(area));
+	struct page *page = dynmemmap_area_page(area, 0);
 
 	if (!(area->flags & DYNMEMMAP_AREA_RAW))
 		return;
@@ -180,7 +180,7 @@ void dynmemmap_area_prepare_free(struct dynmemmap_area *area)
  */
 bool dynmemmap_area_allocate(struct dynmemmap_area *area)
 {
-	struct page *page = pfn_to_page(dynmemmap_area_pfn(area));
+	struct page *page = dynmemmap_area_page(area, 0);
 
 	if (dynmemmap_vmemmap_is_self_hosted(area)) {
 		area_give_back(area);
@@ -209,7 +209,7 @@ bool dynmemmap_area_lend(struct dynmemmap_area *area, const char *reason)
 {
 	struct zone *zone = area->zone;
 	struct dynmemmap_pool *pool = dynmemmap_zone_pool(zone);
-	struct page *page = pfn_to_page(dynmemmap_area_pfn(area));
+	struct page *page = dynmemmap_area_page(area, 0);
 	u64 start = local_clock();
 
 	if (!dynmemmap_populate(area, reason) || dynmemmap_vmemmap_is_self_hosted(area)) {

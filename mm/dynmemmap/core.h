@@ -71,6 +71,19 @@ static inline struct dynmemmap_pool *dynmemmap_zone_pool(const struct zone *zone
 }
 
 /**
+ * dynmemmap_area_page() - one of an area's struct pages
+ * @area:	an area
+ * @nr:		which, counted in pages from the first
+ *
+ * Context: any. Only the address: nothing may be there.
+ * Return: the struct page of that page frame.
+ */
+static inline struct page *dynmemmap_area_page(const struct dynmemmap_area *area, unsigned int nr)
+{
+	return pfn_to_page(dynmemmap_area_pfn(area) + nr);
+}
+
+/**
  * dynmemmap_area_page_zone() - whose pages an area's struct pages say they are
  * @area:	an area
  *

@@ -12,11 +12,6 @@
 #include "core.h"
 #include "../internal.h"
 
-static struct page *area_page(const struct dynmemmap_area *area, unsigned int nr)
-{
-	return pfn_to_page(dynmemmap_area_pfn(area) + nr);
-}
-
 /* Held while struct pages are taken away, and for the first user of an area. */
 static DEFINE_MUTEX(dynmemmap_device_mutex);
 
@@ -48,7 +43,7 @@ struct zone *__dynmemmap_device_zone(unsigned long pfn)
 {
 	struct dynmemmap_area *area = device_area_of(pfn);
 
-	return area ? &NODE_DATA(area->nid)->node_zones[ZONE_DEVICE] : NULL;
+	return area ? dynmemmap_area_page_zone(area) : NULL;
 }
 
 /* Its tails are those of a folio that was HUGE when it was used last. */
@@ -56,7 +51,7 @@ static bool area_has_old_tails(struct dynmemmap_area *area)
 {
 	return READ_ONCE(area->state) == DYNMEMMAP_SPLIT &&
 	       READ_ONCE(area->mapped) == DYNMEMMAP_ALL_VMEMMAP_PAGES &&
-	       PageTail(area_page(area, BIT(DYNMEMMAP_HUGE_PREP_ORDER)));
+	       PageTail(dynmemmap_area_page(area, BIT(DYNMEMMAP_HUGE_PREP_ORDER)));
 }
 
 /* As dax_folio_reset_order() has done with those before. */
@@ -65,7 +60,7 @@ static void area_reset_tails(struct dynmemmap_area *area)
 	unsigned int i;
 
 	for (i = BIT(DYNMEMMAP_HUGE_PREP_ORDER); i < DYNMEMMAP_AREA_NR_PAGES; i++) {
-		struct page *page = area_page(area, i);
+		struct page *page = dynmemmap_area_page(area, i);
 
 		clear_compound_head(page);
 		page->mapping = NULL;

@@ -156,7 +156,7 @@ static void area_online(struct dynmemmap_area *area, struct list_head *areas)
 {
 	struct zone *zone = area->zone;
 
-	struct page *page = pfn_to_page(dynmemmap_area_pfn(area));
+	struct page *page = dynmemmap_area_page(area, 0);
 
 	/* As memory is that memblock hands over, and as no free page is. */
 	debug_pagealloc_map_pages(page, DYNMEMMAP_AREA_NR_PAGES);

@@ -27,7 +27,7 @@ static_assert(sizeof(struct folio) == sizeof(struct page) << DYNMEMMAP_HUGE_PREP
 
 static void area_use(struct dynmemmap_area *area)
 {
-	struct page *page = pfn_to_page(dynmemmap_area_pfn(area));
+	struct page *page = dynmemmap_area_page(area, 0);
 
 	lockdep_assert_held(&area->zone->lock);
 	dynmemmap_set_owner(area, DYNMEMMAP_KERNEL);
@@ -48,7 +48,7 @@ static struct page *zone_use_cached(struct zone *zone)
 		return NULL;
 	dynmemmap_cache_remove(pool, area);
 	area_use(area);
-	return pfn_to_page(dynmemmap_area_pfn(area));
+	return dynmemmap_area_page(area, 0);
 }
 
 static struct page *zone_use_pooled(struct zone *zone)
@@ -65,7 +65,7 @@ static struct page *zone_use_pooled(struct zone *zone)
 	dynmemmap_area_prepare_free(area);
 	guard(spinlock_irqsave)(&zone->lock);
 	area_use(area);
-	return pfn_to_page(dynmemmap_area_pfn(area));
+	return dynmemmap_area_page(area, 0);
 }
 
 struct page *__dynmemmap_huge_alloc(struct zone *zone)

@@ -277,7 +277,7 @@ static struct page *self_host_table(struct dynmemmap_area *area)
 		return NULL;
 	if (dynmemmap_stock_take(&dynmemmap_area_node(area)->stock, 1, &frame))
 		return frame;
-	return pfn_to_page(dynmemmap_area_pfn(area) + DYNMEMMAP_TABLE_FRAME);
+	return dynmemmap_area_page(area, DYNMEMMAP_TABLE_FRAME);
 }
 
 /**
@@ -299,7 +299,7 @@ bool dynmemmap_self_host(struct dynmemmap_area *area)
 	unsigned int i;
 
 	for (i = 0; i < DYNMEMMAP_AREA_NR_FRAMES; i++)
-		frames[i] = pfn_to_page(dynmemmap_area_pfn(area) + i);
+		frames[i] = dynmemmap_area_page(area, i);
 
 	/*
 	 * Under the lock, unlike with frames of the stock: these may be written

@@ -99,7 +99,7 @@ static bool area_donate(struct dynmemmap_node *node, struct zone *zone)
 	dynmemmap_area_prepare_use(area);
 	dynmemmap_set_owner(area, DYNMEMMAP_STOCK);
 
-	first = pfn_to_page(dynmemmap_area_pfn(area));
+	first = dynmemmap_area_page(area, 0);
 	set_page_refcounted(first);
 	dynmemmap_donor_init(&area->donor, first + nr_own, DYNMEMMAP_AREA_NR_PAGES - nr_own,
 			     DYNMEMMAP_DONOR_AREA);
@@ -129,7 +129,7 @@ static bool area_cut(struct dynmemmap_node *node, struct zone *zone)
 	if (!dynmemmap_area_allocate(area))
 		return false;
 
-	first = pfn_to_page(dynmemmap_area_pfn(area));
+	first = dynmemmap_area_page(area, 0);
 	memmap_pages_add(DYNMEMMAP_AREA_NR_PAGES);
 	guard(raw_spinlock_irqsave)(&node->lock);
 	for (i = 0; i < DYNMEMMAP_AREA_NR_PAGES; i++) {

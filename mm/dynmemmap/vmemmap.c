@@ -16,7 +16,7 @@
 
 static unsigned long area_vmemmap(const struct dynmemmap_area *area)
 {
-	return (unsigned long)pfn_to_page(dynmemmap_area_pfn(area));
+	return (unsigned long)dynmemmap_area_page(area, 0);
 }
 
 static pte_t *area_pte(const struct dynmemmap_area *area)

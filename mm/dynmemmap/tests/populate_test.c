@@ -60,17 +60,12 @@ static struct dynmemmap_area *take_two_areas(struct kunit *test)
 	kunit_skip(test, "no section of which nothing is mapped");
 }
 
-static struct page *area_page(struct dynmemmap_area *area, unsigned int i)
-{
-	return pfn_to_page(dynmemmap_area_pfn(area) + i);
-}
-
 static void expect_free_pages(struct kunit *test, struct dynmemmap_area *area)
 {
 	unsigned int i;
 
 	for (i = 0; i < DYNMEMMAP_AREA_NR_PAGES; i++) {
-		struct page *page = area_page(area, i);
+		struct page *page = dynmemmap_area_page(area, i);
 
 		KUNIT_EXPECT_EQ(test, page_ref_count(page), 0);
 		KUNIT_EXPECT_EQ(test, page_to_pfn(page), dynmemmap_area_pfn(area) + i);
@@ -87,11 +82,11 @@ static void expect_free_pages(struct kunit *test, struct dynmemmap_area *area)
 
 static bool area_is_mapped(struct dynmemmap_area *area)
 {
+	unsigned long addr = (unsigned long)dynmemmap_area_page(area, 0);
 	unsigned int i, nr_mapped = 0;
 
 	for (i = 0; i < DYNMEMMAP_AREA_NR_FRAMES; i++)
-		nr_mapped += dynmemmap_vmemmap_is_mapped((unsigned long)area_page(area, 0) +
-							 i * PAGE_SIZE);
+		nr_mapped += dynmemmap_vmemmap_is_mapped(addr + i * PAGE_SIZE);
 	return nr_mapped == DYNMEMMAP_AREA_NR_FRAMES;
 }
 
@@ -143,11 +138,12 @@ static void unpopulate_returns_the_frames(struct kunit *test)
 static void self_host_uses_the_area_itself(struct kunit *test)
 {
 	struct dynmemmap_area *area = take_area(test);
+	void *memory = __va(PFN_PHYS(dynmemmap_area_pfn(area)));
 
 	KUNIT_ASSERT_TRUE(test, dynmemmap_self_host(area));
 	KUNIT_EXPECT_TRUE(test, area->flags & DYNMEMMAP_AREA_RAW);
 	expect_free_pages(test, area);
-	KUNIT_EXPECT_EQ(test, memcmp(area_page(area, 0), __va(PFN_PHYS(dynmemmap_area_pfn(area))),
+	KUNIT_EXPECT_EQ(test, memcmp(dynmemmap_area_page(area, 0), memory,
 				     DYNMEMMAP_AREA_NR_FRAMES * PAGE_SIZE), 0);
 	KUNIT_EXPECT_FALSE(test, dynmemmap_area_lend(area, "test"));
 	KUNIT_ASSERT_TRUE(test, dynmemmap_pool_take_area(area));
@@ -241,7 +237,7 @@ static void stray_read_is_repaired(struct kunit *test)
 	long nr_reads = atomic_long_read(&node->nr_repairs[DYNMEMMAP_REPAIR_READ]);
 
 	KUNIT_ASSERT_EQ(test, area->state, DYNMEMMAP_IDLE);
-	KUNIT_EXPECT_EQ(test, page_ref_count(area_page(area, 77)), 0);
+	KUNIT_EXPECT_EQ(test, page_ref_count(dynmemmap_area_page(area, 77)), 0);
 	KUNIT_EXPECT_EQ(test, area->state, DYNMEMMAP_SPLIT);
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&node->nr_repairs[DYNMEMMAP_REPAIR_READ]),
 			nr_reads + 1);
@@ -252,10 +248,10 @@ static void stray_read_is_repaired(struct kunit *test)
 static void nofault_read_is_refused(struct kunit *test)
 {
 	struct dynmemmap_area *area = take_area(test);
+	const void *page = dynmemmap_area_page(area, 0);
 	unsigned long word;
 
-	KUNIT_EXPECT_EQ(test, copy_from_kernel_nofault(&word, area_page(area, 0), sizeof(word)),
-			-EFAULT);
+	KUNIT_EXPECT_EQ(test, copy_from_kernel_nofault(&word, page, sizeof(word)), -EFAULT);
 	KUNIT_EXPECT_EQ(test, area->state, DYNMEMMAP_IDLE);
 	give_area(area);
 }
@@ -317,7 +313,7 @@ static void device_area_has_what_is_used(struct kunit *test)
 {
 	struct dynmemmap_area *area = take_device_area(test);
 	unsigned long pfn = dynmemmap_area_pfn(area);
-	struct page *page = area_page(area, 70);
+	struct page *page = dynmemmap_area_page(area, 70);
 	/* Who gives the worker something to do must not meet it. */
 	CLASS(dynmemmap_range, range)(pfn, pfn);
 
@@ -353,8 +349,8 @@ static void device_area_has_what_is_used(struct kunit *test)
 /* As the file system does with the pages of an entry that maps all of an area. */
 static struct folio *device_folio_init(struct dynmemmap_area *area)
 {
-	prep_compound_page(area_page(area, 0), DYNMEMMAP_AREA_ORDER);
-	return page_folio(area_page(area, 0));
+	prep_compound_page(dynmemmap_area_page(area, 0), DYNMEMMAP_AREA_ORDER);
+	return page_folio(dynmemmap_area_page(area, 0));
 }
 
 static void expect_device_page(struct kunit *test, struct page *page)
@@ -369,7 +365,7 @@ static void device_area_is_huge(struct kunit *test)
 {
 	struct dynmemmap_area *area = take_device_area(test);
 	unsigned long pfn = dynmemmap_area_pfn(area);
-	struct page *last = area_page(area, DYNMEMMAP_AREA_NR_PAGES - 1);
+	struct page *last = dynmemmap_area_page(area, DYNMEMMAP_AREA_NR_PAGES - 1);
 	struct folio *folio;
 	/* As above. */
 	CLASS(dynmemmap_range, range)(pfn, pfn);
@@ -413,7 +409,7 @@ static void device_area_changes_its_kind(struct kunit *test)
 	use_device_area(test, area, 10, 1);
 	KUNIT_EXPECT_EQ(test, area->state, DYNMEMMAP_SPLIT);
 	KUNIT_EXPECT_EQ(test, area->mapped, BIT(0));
-	expect_device_page(test, area_page(area, 10));
+	expect_device_page(test, dynmemmap_area_page(area, 10));
 	dynmemmap_device_put(pfn + 10);
 
 	/* And the other way round: it has all struct pages until the worker passes. */
@@ -431,8 +427,8 @@ static void device_area_changes_its_kind(struct kunit *test)
 	dynmemmap_device_put(pfn);
 	KUNIT_EXPECT_EQ(test, area->state, DYNMEMMAP_SPLIT);
 	use_device_area(test, area, 100, 1);
-	expect_device_page(test, area_page(area, 100));
-	expect_device_page(test, area_page(area, 511));
+	expect_device_page(test, dynmemmap_area_page(area, 100));
+	expect_device_page(test, dynmemmap_area_page(area, 511));
 	dynmemmap_device_put(pfn + 100);
 	KUNIT_EXPECT_TRUE(test, area_gives_up(area));
 	give_device_area(area);
