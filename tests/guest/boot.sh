@@ -5,7 +5,6 @@
 #
 # kernels: stock dynamic debug
 # mem: 1G
-# timeout: 120
 
 . "$DYNMEMMAP/tests/guest/lib.sh"
 

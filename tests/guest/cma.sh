@@ -6,7 +6,6 @@
 # kernels: dynamic
 # mem: 6G
 # append: dynamic_memmap=on cma=64M hugetlb_cma=1G
-# timeout: 600
 
 . "$DYNMEMMAP/tests/guest/lib.sh"
 

@@ -6,7 +6,6 @@
 # kernels: dynamic
 # mem: 1G
 # append: dynamic_memmap=on
-# timeout: 300
 
 . "$DYNMEMMAP/tests/guest/lib.sh"
 
@@ -31,9 +30,9 @@ echo 1000000 >$context/schemes/0/access_pattern/age/max
 expect_success "DAMON is started" eval "echo on >$admin/0/state"
 expect "it runs" "$(cat $admin/0/state)" = on
 expect_success "memory is filled meanwhile" hold_start some 400 thp
-sleep 2
+pause 2
 hold_stop some
-sleep 4
+pause 4
 echo update_schemes_stats >$admin/0/state
 expect "it has looked at regions" "$(cat $context/schemes/0/stats/nr_tried)" -gt 0
 
@@ -41,7 +40,7 @@ echo off >$admin/0/state
 echo pageout >$context/schemes/0/action
 expect_success "it pages out" eval "echo on >$admin/0/state"
 expect_success "memory is filled meanwhile" hold_start some 300
-sleep 2
+pause 2
 expect_success "it keeps its contents" hold_check some
 hold_stop some
 echo off >$admin/0/state

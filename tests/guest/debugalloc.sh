@@ -7,7 +7,6 @@
 # mem: 1G
 # append: dynamic_memmap=on init_on_alloc=1 init_on_free=1
 # append@debug: debug_pagealloc=on page_poison=1 init_on_alloc=0 init_on_free=0
-# timeout: 300
 
 . "$DYNMEMMAP/tests/guest/lib.sh"
 
@@ -17,7 +16,7 @@ for kind in anon thp shm; do
 	expect_success "$kind memory is filled" hold_start some 500 $kind
 	expect_success "it keeps its contents" hold_check some
 	hold_stop some
-	sleep 2
+	pause 2
 done
 expect_success "stress-ng finds no error" stress-ng --temp-path /tmp \
 	--vm 2 --vm-bytes 60% --vm-method zero-one --verify --timeout 5

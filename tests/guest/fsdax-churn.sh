@@ -10,7 +10,6 @@
 # cpus: 4
 # pmem: 1G
 # append: dynamic_memmap=on
-# timeout: 300
 
 # shellcheck disable=SC2034,SC2317 # counted, called by name
 . "$DYNMEMMAP/tests/guest/lib.sh"
@@ -37,11 +36,6 @@ all_churn()
 	done
 }
 
-device_is_idle()
-{
-	(($(device_areas_idle) == idle))
-}
-
 expect_success "there is a namespace with its struct pages in RAM" \
 	make_fsdax
 mkdir -p /mnt/dax
@@ -55,7 +49,7 @@ expect_success "files come and go, and keep their contents" all_churn
 if dm_on; then
 	note "struct pages taken away: $(($(vmstat dynmemmap_unpopulate) - gone)) areas"
 	expect "struct pages came and went" $(($(vmstat dynmemmap_unpopulate) - gone)) -ge 20
-	expect_success "they are gone" eventually 30 device_is_idle
+	expect_success "they are gone" eventually 30 device_areas_idle_are "$idle"
 	note "of the device's areas, $idle were idle before, $(device_areas_idle) are now"
 fi
 expect_success "it is unmounted" umount /mnt/dax

@@ -8,7 +8,6 @@
 # mem: 512M
 # pmem: 900G
 # append: dynamic_memmap=on
-# timeout: 600
 
 # shellcheck disable=SC2016 # evaluated again and again
 . "$DYNMEMMAP/tests/guest/lib.sh"

@@ -9,7 +9,6 @@
 # also: stock debug
 # mem: 4G
 # append: dynamic_memmap=on memmap=512M!1G memmap=592M!5G
-# timeout: 300
 
 # shellcheck disable=SC2317 # called by name
 . "$DYNMEMMAP/tests/guest/lib.sh"

@@ -13,7 +13,6 @@
 # mem@debug: 2G
 # pmem@debug: 2G
 # append: dynamic_memmap=on brd.rd_nr=1 brd.rd_size=65536
-# timeout: 600
 
 # shellcheck disable=SC2016,SC2034 # evaluated again and again
 . "$DYNMEMMAP/tests/guest/lib.sh"
@@ -57,11 +56,11 @@ for fs in ext4 xfs; do
 		--verify_fatal=1 --output=/tmp/fio
 	rm -f /mnt/dax/{file,buffer}
 	expect_success "$fs: the struct pages of 64 MiB go with the files" \
-		eventually 30 eval '(($(device_areas_idle) == idle))'
+		eventually 30 device_areas_idle_are "$idle"
 	expect_success "$fs: 2 MiB mapped as a whole cost one vmemmap page" \
 		"$dax" /mnt/dax/file /dev/ram0 huge
 	expect_success "$fs: and nothing when they are gone" \
-		eventually 30 eval '(($(device_areas_idle) == idle))'
+		eventually 30 device_areas_idle_are "$idle"
 	expect_success "$fs: once more, and at once" "$dax" /mnt/dax/file /dev/ram0 huge
 	expect_success "$fs: it is unmounted" umount /mnt/dax
 done

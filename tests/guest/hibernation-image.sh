@@ -11,7 +11,6 @@
 # ramdisk: yes
 # disk: swap:1G
 # append: dynamic_memmap=on resume=/dev/vda
-# timeout: 300
 
 # shellcheck disable=SC2016,SC2317 # evaluated again and again, called by name
 . "$DYNMEMMAP/tests/guest/lib.sh"

@@ -19,7 +19,6 @@ all of it and writes "good" or "bad at OFFSET"; ends at SIGTERM.
 
 import mmap
 import os
-import random
 import resource
 import signal
 import sys
@@ -39,7 +38,7 @@ class Pattern:
     def __init__(self, kind):
         words = os.urandom(8 * (MIB // PAGE))
         if kind == "ksm":
-            words = random.Random(0).randbytes(len(words))
+            words = b"".join(index.to_bytes(8, "big") for index in range(1, MIB // PAGE + 1))
         pages = b"".join(words[i:i + 8] * (PAGE // 8) for i in range(0, len(words), 8))
         self.view = memoryview(pages + pages[:CHUNK])
 

@@ -7,7 +7,6 @@
 # mem: 512M
 # hotplug-mem: 64G
 # append: dynamic_memmap=on memhp_default_state=online_movable
-# timeout: 400
 
 # shellcheck disable=SC2016 # evaluated again and again
 . "$DYNMEMMAP/tests/guest/lib.sh"

@@ -9,7 +9,6 @@
 # mem: 512M
 # hotplug-mem: 256M
 # append: dynamic_memmap=on
-# timeout: 600
 
 # shellcheck disable=SC2016,SC2317 # evaluated again and again, called by name
 . "$DYNMEMMAP/tests/guest/lib.sh"
@@ -66,7 +65,7 @@ for block in "${blocks[@]#memory}"; do
 	expect "block $block cannot go offline" "$(why_not_offline "$block")" = "Device or resource busy"
 done
 monitor 'device_del more' >/dev/null
-sleep 5
+pause 5
 expect "the DIMM stays" "$(meminfo MemTotal)" -eq $((total + (256 << 10)))
 expect_success "memory keeps its contents" hold_check stuck
 hold_stop stuck

@@ -9,8 +9,6 @@
 # mem: 512M
 # hotplug-mem: 66G
 # append: dynamic_memmap=on memhp_default_state=offline
-# timeout: 300
-# timeout@debug: 900
 
 # shellcheck disable=SC2016,SC2317 # evaluated again and again, called by name
 . "$DYNMEMMAP/tests/guest/lib.sh"

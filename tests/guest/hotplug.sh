@@ -9,7 +9,6 @@
 # mem: 1G
 # hotplug-mem: 1G
 # append: dynamic_memmap=on memhp_default_state=online_movable
-# timeout: 400
 
 # shellcheck disable=SC2016,SC2034 # evaluated again and again
 . "$DYNMEMMAP/tests/guest/lib.sh"

@@ -9,7 +9,6 @@
 # mem: 768M
 # cpus: 4
 # append: dynamic_memmap=on
-# timeout: 300
 
 # shellcheck disable=SC2317 # called by name
 . "$DYNMEMMAP/tests/guest/lib.sh"

@@ -7,7 +7,6 @@
 # kernels: dynamic
 # mem: 4G
 # append: dynamic_memmap=on
-# timeout: 600
 
 . "$DYNMEMMAP/tests/guest/lib.sh"
 
@@ -17,7 +16,7 @@ faulted=$(vmstat thp_fault_alloc) split=$(dm areas_split)
 expect_success "3 GiB are filled with huge pages" hold_start some 3072 thp
 huge=$(($(vmstat thp_fault_alloc) - faulted))
 expect "all of it is huge pages" "$huge" -ge 1536
-eventually 30 memmap_rests
+eventually 4 memmap_rests
 kib=$(($(memmap_kib) - memmap_before - 32 * ($(dm areas_split) - split)))
 # An area page is there already, huge page or not.
 bytes=$((kib * 1024 / huge + 64))

@@ -7,7 +7,6 @@
 # kernels: dynamic
 # mem: 900G
 # append: dynamic_memmap=on
-# timeout: 300
 
 . "$DYNMEMMAP/tests/guest/lib.sh"
 

@@ -7,7 +7,6 @@
 # mem: 1G
 # mem@debug: 1280M
 # append: dynamic_memmap=on
-# timeout: 300
 
 # shellcheck disable=SC2317 # called by name
 . "$DYNMEMMAP/tests/guest/lib.sh"
@@ -37,7 +36,7 @@ expect_success "most memory is filled" hold_start some 700
 expect_success "it keeps its contents" hold_check some
 expect "nobody has the page" "$(kpage flags $pfn)" -eq $((1 << 19))
 hold_stop some
-sleep 4
+pause 4
 expect_success "it is still marked when its area is free" poisoned $pfn
 expect "it is still counted" "$(meminfo HardwareCorrupted)" -eq 4
 

@@ -6,6 +6,5 @@
 # kernels: dynamic
 # mem: 16G
 # append: dynamic_memmap=on
-# timeout: 300
 
 . "$DYNMEMMAP/tests/guest/idle.sh" 16384 6

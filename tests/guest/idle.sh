@@ -6,7 +6,6 @@
 # kernels: dynamic
 # mem: 4G
 # append: dynamic_memmap=on
-# timeout: 300
 
 . "$DYNMEMMAP/tests/guest/lib.sh"
 
@@ -17,10 +16,10 @@ if [[ $KERNEL == debug ]]; then
 fi
 
 until (($(cut -d. -f1 /proc/uptime) >= 10)); do
-	sleep 0.5
+	pause 0.5
 done
 if [[ $KERNEL == debug ]]; then
-	eventually 30 memmap_rests
+	eventually 4 memmap_rests
 fi
 
 note "memmap: $(dm memmap_bytes) bytes of $(dm full_memmap_bytes)," \

@@ -6,7 +6,6 @@
 # kernels: dynamic
 # mem: 1G
 # append: dynamic_memmap=on
-# timeout: 600
 
 # shellcheck disable=SC2016,SC2317 # evaluated again and again, called by name
 . "$DYNMEMMAP/tests/guest/lib.sh"
@@ -31,7 +30,9 @@ echo 10 >$ksm/sleep_millisecs
 expect_success "memory is filled, and the same again" fill_both
 free=$(meminfo MemFree)
 expect_success "pages are shared" merge_all
-expect "memory becomes free" $(($(meminfo MemFree) - free)) -ge $((40 << 10))
+# What is on the lists of the CPUs is not counted as free at once.
+expect_success "memory becomes free" eventually 30 \
+	eval '(($(meminfo MemFree) - free >= 60 << 10))'
 expect_success "one keeps its contents" hold_check one
 echo 2 >"$ksm/run"
 expect "no page is shared" "$(cat $ksm/pages_shared)" -eq 0

@@ -5,7 +5,6 @@
 # kernels: debug
 # mem: 2G
 # append: dynamic_memmap=on kunit.enable=1 kunit.filter_glob=dynmemmap
-# timeout: 300
 
 . "$DYNMEMMAP/tests/guest/lib.sh"
 

@@ -7,6 +7,10 @@
 
 set -u
 
+# To start a program takes a tenth of a second under emulation, and these functions
+# are called often: they use what the shell itself can do.
+exec {never}<> <(:)
+
 tap_count=0
 tap_failed=0
 
@@ -33,7 +37,7 @@ skip()	# NAME WHY...
 
 note()
 {
-	printf '%s\n' "$*" | sed 's/^/# /'
+	echo "# ${*//$'\n'/$'\n# '}"
 }
 
 # A command that must succeed; what it prints is shown if it does not.
@@ -80,42 +84,47 @@ expect()	# NAME EXPRESSION...
 	fi
 }
 
-# Try for a while: what a worker does, it does later.
-# The debug kernel takes some times as long for everything.
-eventually()	# SECONDS COMMAND...
+# Try for a while: what a worker does, it does later. Tries are counted, not time:
+# on a slow host or kernel both the worker and a try take longer.
+eventually()	# SECONDS COMMAND...; as long as if COMMAND took no time
 {
-	local factor=1 end
+	local tries=$(($1 * 5))
 
-	[[ ${KERNEL-} != debug ]] || factor=4
-	end=$((SECONDS + $1 * factor))
-
+	[[ ${KERNEL-} != debug ]] || tries=$((tries * 4))
 	shift
 	until "$@"; do
-		((SECONDS < end)) || return 1
-		sleep 0.2
+		((--tries > 0)) || return 1
+		pause 0.2
 	done
+}
+
+pause()	# SECONDS
+{
+	read -rt "$1" -u "$never"
 }
 
 meminfo()	# FIELD; in KiB
 {
-	awk -v field="$1:" '$1 == field { print $2 }' /proc/meminfo
+	[[ $'\n'$(</proc/meminfo) =~ $'\n'"$1: "\ *([0-9]+) ]] && echo "${BASH_REMATCH[1]}"
 }
 
 vmstat()	# COUNTER
 {
-	awk -v field="$1" '$1 == field { print $2 }' /proc/vmstat
+	[[ $'\n'$(</proc/vmstat) =~ $'\n'"$1 "([0-9]+) ]] && echo "${BASH_REMATCH[1]}"
 }
 
 # Whether the kernel was started with this argument.
 booted_with()	# ARGUMENT
 {
-	grep -qw -- "$1" /proc/cmdline
+	[[ " $(</proc/cmdline) " == *" $1 "* ]]
 }
 
 # A figure or a knob of dynamic memmap, in total or of one node.
 dm()	# FILE [NODE]
 {
-	cat "$DM/${2:+node$2/}$1"
+	local value
+
+	read -r value <"$DM/${2:+node$2/}$1" && echo "$value"
 }
 
 dm_on()
@@ -129,7 +138,7 @@ memmap_kib()
 	if dm_on; then
 		echo $(($(dm memmap_bytes) >> 10))
 	else
-		awk '/^nr_memmap_(boot_)?pages / { sum += $2 } END { print sum * 4 }' /proc/vmstat
+		echo $((4 * ($(vmstat nr_memmap_pages) + $(vmstat nr_memmap_boot_pages))))
 	fi
 }
 
@@ -143,7 +152,7 @@ memmap_rests()
 	local before
 
 	before=$(dm memmap_bytes)
-	sleep 2
+	pause 2
 	(($(dm memmap_bytes) == before))
 }
 
@@ -155,7 +164,7 @@ memmap_rests()
 remember_memmap()
 {
 	dm_on || return 0
-	eventually 20 memmap_rests || note "the memmap does not come to rest"
+	eventually 3 memmap_rests || note "the memmap does not come to rest"
 	memmap_before=$(memmap_kib)
 	note "memmap at rest: $memmap_before KiB"
 }
@@ -166,7 +175,7 @@ expect_memmap_back()	# [SECONDS [KIB]]
 
 	dm_on || return 0
 	limit=$((memmap_before + kib))
-	# An emulated processor on a busy host needs longer than a real one.
+	# An emulated processor needs longer than a real one.
 	eventually $((3 * ${1:-10})) memmap_is_below "$limit"
 	note "memmap now: $(memmap_kib) KiB," \
 		"areas: $(dm areas_idle) idle, $(dm areas_split) split"
@@ -228,7 +237,7 @@ hold_start()	# NAME MIB [KIND]; by the command in $HOLD_UNDER, within $HOLD_TIME
 	shift
 	read -ra under <<<"${HOLD_UNDER-}"
 	rm -f "/tmp/hold.$name"
-	"${under[@]}" /usr/bin/python3 -I "$DYNMEMMAP/tests/guest/hold.py" \
+	"${under[@]}" /usr/bin/python3 -IS "$DYNMEMMAP/tests/guest/hold.py" \
 		"/tmp/hold.$name" "$@" >/tmp/hold.output 2>&1 &
 	echo $! >"/tmp/pid.$name"
 	hold_answers "$name" ready
@@ -236,7 +245,9 @@ hold_start()	# NAME MIB [KIND]; by the command in $HOLD_UNDER, within $HOLD_TIME
 
 hold_pid()	# NAME
 {
-	cat "/tmp/pid.$1"
+	local pid
+
+	read -r pid <"/tmp/pid.$1" && echo "$pid"
 }
 
 hold_has_said()	# NAME
@@ -247,7 +258,7 @@ hold_has_said()	# NAME
 hold_answers()	# NAME TEXT
 {
 	eventually "${HOLD_TIMEOUT:-240}" hold_has_said "$1"
-	[[ $(cat "/tmp/hold.$1" 2>&1) == "$2" ]] && return
+	[[ -e /tmp/hold.$1 && $(<"/tmp/hold.$1") == "$2" ]] && return
 	cat "/tmp/hold.$1" /tmp/hold.output
 	return 1
 }
@@ -286,7 +297,7 @@ load_start()	# [STRESS_NG_OPTIONS...]
 		--mmap 1 --mmap-bytes 10%)
 	stress-ng --temp-path /tmp --quiet --timeout 600 "${options[@]}" &
 	load_pid=$!
-	sleep 1
+	pause 1
 	kill -0 "$load_pid" 2>/dev/null || not_ok "stress-ng does not run: ${options[*]}"
 }
 
@@ -338,6 +349,11 @@ make_fsdax()	# [NUMBER]
 device_areas_idle()
 {
 	echo $(($(dm areas_idle) - $(dm pool_areas)))
+}
+
+device_areas_idle_are()	# NUMBER
+{
+	(($(device_areas_idle) == $1))
 }
 
 finish()

@@ -19,8 +19,6 @@
 # variant: crash crashkernel=333M
 # variant: nodes --numa=3 --node-mem=1300M,0
 # variant: nothing mem=300M nokaslr
-# timeout: 300
-# timeout@debug: 600
 
 . "$DYNMEMMAP/tests/guest/lib.sh"
 

@@ -6,7 +6,6 @@
 # kernels: dynamic
 # mem: 1G
 # append: dynamic_memmap=on
-# timeout: 300
 
 . "$DYNMEMMAP/tests/guest/lib.sh"
 

@@ -8,7 +8,6 @@
 # mem: 2G
 # numa: 2
 # append: dynamic_memmap=on
-# timeout: 300
 
 . "$DYNMEMMAP/tests/guest/lib.sh"
 

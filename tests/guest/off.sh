@@ -5,7 +5,6 @@
 #
 # kernels: dynamic
 # mem: 1G
-# timeout: 300
 
 . "$DYNMEMMAP/tests/guest/lib.sh"
 

@@ -8,7 +8,6 @@
 # also: stock debug
 # mem: 1G
 # append: dynamic_memmap=on
-# timeout: 300
 
 . "$DYNMEMMAP/tests/guest/lib.sh"
 

@@ -8,7 +8,6 @@
 # also: debug
 # mem: 1G
 # append: dynamic_memmap=on page_owner=on kmemleak=on
-# timeout: 900
 
 # shellcheck disable=SC2317 # called by name
 . "$DYNMEMMAP/tests/guest/lib.sh"
@@ -32,7 +31,7 @@ expect_success "they are read again" owners /tmp/after
 expect "the pages of the process have none" \
 	"$(grep -cE '^PFN .* Movable ' /tmp/after)" -le $((anon - (90 << 8)))
 echo scan >/sys/kernel/debug/kmemleak
-sleep 2
+pause 2
 echo scan >/sys/kernel/debug/kmemleak
 expect "nothing of ours is lost" \
 	"$(grep -c dynmemmap /sys/kernel/debug/kmemleak)" -eq 0

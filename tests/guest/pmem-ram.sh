@@ -9,7 +9,6 @@
 # mem: 1G
 # pmem: 2G
 # append: dynamic_memmap=on memhp_default_state=online_movable
-# timeout: 300
 
 # shellcheck disable=SC2016,SC2034,SC2317 # evaluated again and again, called by name
 . "$DYNMEMMAP/tests/guest/lib.sh"

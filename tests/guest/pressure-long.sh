@@ -7,7 +7,5 @@
 # also: dynamic debug
 # mem: 4G
 # append: dynamic_memmap=on
-# timeout: 600
-# timeout@debug: 1800
 
 . "$DYNMEMMAP/tests/guest/pressure.sh" 120

@@ -6,7 +6,6 @@
 # kernels: dynamic
 # mem: 1G
 # append: dynamic_memmap=on
-# timeout: 600
 
 . "$DYNMEMMAP/tests/guest/lib.sh"
 

@@ -6,7 +6,6 @@
 # kernels: dynamic
 # mem: 2G
 # append: dynamic_memmap=on
-# timeout: 300
 
 . "$DYNMEMMAP/tests/guest/lib.sh"
 
@@ -72,7 +71,7 @@ split=$(dm areas_split)
 echo 100 >"$DM/keep_areas"
 hold_start some 512
 hold_stop some
-sleep 3
+pause 3
 note "split areas: $split before, $(dm areas_split) after, keeping 100"
 expect "keep_areas are kept" "$(dm areas_split)" -ge $((split + 60))
 echo 1 >"$DM/keep_areas"
@@ -83,7 +82,7 @@ echo 3600000 >"$DM/take_back_delay_ms"
 hold_start some 512
 hold_stop some
 taken=$(vmstat dynmemmap_take_back)
-sleep 3
+pause 3
 expect "nothing is taken back before the delay" "$(vmstat dynmemmap_take_back)" -eq "$taken"
 
 echo "$delay" >"$DM/take_back_delay_ms"

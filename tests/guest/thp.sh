@@ -6,7 +6,6 @@
 # kernels: dynamic
 # mem: 2G
 # append: dynamic_memmap=on
-# timeout: 300
 
 # shellcheck disable=SC2016 # evaluated again and again
 . "$DYNMEMMAP/tests/guest/lib.sh"

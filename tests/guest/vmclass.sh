@@ -11,7 +11,6 @@
 # allow: Unable to handle swap header version
 # append: dynamic_memmap=on
 # timeout: 1800
-# timeout@debug: 3600
 
 . "$DYNMEMMAP/tests/guest/lib.sh"
 

@@ -7,7 +7,6 @@
 # mem: 4G
 # append: dynamic_memmap=on
 # append@debug: page_owner=on kmemleak=on
-# timeout: 300
 
 . "$DYNMEMMAP/tests/guest/lib.sh"
 
