@@ -500,6 +500,7 @@ struct dynmemmap_area *__dynmemmap_device_get(unsigned long pfn, unsigned long n
 void __dynmemmap_device_put_area(struct dynmemmap_area *area);
 void __dynmemmap_device_hold(unsigned long pfn);
 void __dynmemmap_device_put(unsigned long pfn);
+bool __dynmemmap_device_make(unsigned long pfn, unsigned int order, gfp_t gfp);
 struct zone *__dynmemmap_device_zone(unsigned long pfn);
 
 /**
@@ -567,6 +568,22 @@ static inline void dynmemmap_device_put(unsigned long pfn)
 {
 	if (dynmemmap_enabled())
 		__dynmemmap_device_put(pfn);
+}
+
+/**
+ * dynmemmap_device_make() - have the struct pages of what a device maps by itself
+ * @pfn: the first page frame of a folio
+ * @order: its order, the same for all of the device: 0, or that of a huge page
+ * @gfp: how hard to try
+ *
+ * They stay until the memory is removed.
+ *
+ * Context: as @gfp says, and sleeps.
+ * Return: true if the folio is there; false if there is no memory for it.
+ */
+static inline bool dynmemmap_device_make(unsigned long pfn, unsigned int order, gfp_t gfp)
+{
+	return !dynmemmap_enabled() || __dynmemmap_device_make(pfn, order, gfp);
 }
 
 /**
@@ -715,6 +732,11 @@ static inline void dynmemmap_device_put_area(struct dynmemmap_area *area) { }
 static inline void dynmemmap_device_hold(unsigned long pfn) { }
 
 static inline void dynmemmap_device_put(unsigned long pfn) { }
+
+static inline bool dynmemmap_device_make(unsigned long pfn, unsigned int order, gfp_t gfp)
+{
+	return true;
+}
 
 static inline struct zone *dynmemmap_device_zone(unsigned long pfn) { return NULL; }
 

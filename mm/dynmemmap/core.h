@@ -225,10 +225,17 @@ bool dynmemmap_cache_is_large(struct dynmemmap_node *node);
 /* device.c */
 #ifdef CONFIG_ZONE_DEVICE
 void dynmemmap_device_show(struct dynmemmap_area *area);
+unsigned int dynmemmap_device_base_refs(const struct dynmemmap_area *area);
 void dynmemmap_device_take_back(struct list_head *areas);
 bool dynmemmap_device_is_used(struct dynmemmap_area *area);
 #else
 static inline void dynmemmap_device_show(struct dynmemmap_area *area) { }
+
+static inline unsigned int dynmemmap_device_base_refs(const struct dynmemmap_area *area)
+{
+	return 0;
+}
+
 static inline void dynmemmap_device_take_back(struct list_head *areas) { }
 static inline bool dynmemmap_device_is_used(struct dynmemmap_area *area) { return false; }
 #endif

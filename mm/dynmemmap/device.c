@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Device memory: persistent memory has no struct pages until a file system maps an
- * entry of a file there, and none again after the last entry of an area is gone.
+ * entry of a file there, and none again after the last entry of an area is gone. What
+ * a device maps by itself, it keeps.
  *
- * Every such entry is a user of the area that it lies in. Only memory that its
- * driver marks with PGMAP_ON_DEMAND, in whole sections, has areas.
+ * Every such entry is a user of the area that it lies in; so is the device. Only memory
+ * that its driver marks with PGMAP_ON_DEMAND, in whole sections, has areas.
  */
 #include <linux/memremap.h>
 #include <linux/mm.h>
@@ -177,6 +178,53 @@ void __dynmemmap_device_put(unsigned long pfn)
 		area_unuse(area);
 }
 
+static bool area_is_made(const struct dynmemmap_area *area)
+{
+	/* Pairs with smp_store_release() in area_make(). */
+	return smp_load_acquire(&area->marks) & DYNMEMMAP_MARK_MADE;
+}
+
+/* As memremap_pages() leaves the struct pages of a folio that is a whole area. */
+static void area_make_folio(struct dynmemmap_area *area)
+{
+	unsigned int i;
+
+	if (READ_ONCE(area->state) == DYNMEMMAP_SPLIT)
+		for (i = 1; i < DYNMEMMAP_AREA_NR_PAGES; i++)
+			set_page_count(dynmemmap_area_page(area, i), 0);
+	prep_compound_page(dynmemmap_area_page(area, 0), DYNMEMMAP_AREA_ORDER);
+}
+
+/* Return: true if the device had not used the area before, and is a user now. */
+static bool area_make(struct dynmemmap_area *area, unsigned int order)
+{
+	guard(mutex)(&dynmemmap_device_mutex);
+	if (area_is_made(area))
+		return false;
+	if (order)
+		area_make_folio(area);
+	guard(raw_spinlock_irqsave)(&dynmemmap_area_node(area)->lock);
+	smp_store_release(&area->marks, area->marks | DYNMEMMAP_MARK_MADE);
+	return true;
+}
+
+bool __dynmemmap_device_make(unsigned long pfn, unsigned int order, gfp_t gfp)
+{
+	const u8 wanted = dynmemmap_vmemmap_pages(pfn, BIT(order));
+	const bool huge = order && compound_info_has_mask();
+	struct dynmemmap_area *area = device_area_of(pfn);
+	bool populated;
+
+	if (!area || (area_is_made(area) && area_has(area, wanted, huge)))
+		return true;
+	area_use(area, huge);
+	populated = area_populate(area, wanted, huge, gfp);
+	if (!populated || !area_make(area, order))
+		area_unuse(area);
+	return populated;
+}
+EXPORT_SYMBOL_GPL(__dynmemmap_device_make);
+
 /**
  * dynmemmap_device_show() - have struct pages for somebody who holds a range
  * @area:	an area of a device
@@ -212,9 +260,22 @@ void dynmemmap_device_take_back(struct list_head *areas)
 			dynmemmap_repairs_add(area);
 }
 
+/**
+ * dynmemmap_device_base_refs() - references to a page of a device that nobody uses
+ * @area:	an area of a device
+ *
+ * Context: any.
+ * Return: how many memremap_pages() gives it.
+ */
+unsigned int dynmemmap_device_base_refs(const struct dynmemmap_area *area)
+{
+	return area->pgmap->type == MEMORY_DEVICE_GENERIC;
+}
+
 /* A page that somebody has pinned, or that must be remembered to be bad. */
 static bool area_has_busy_page(struct dynmemmap_area *area)
 {
+	const int base_refs = dynmemmap_device_base_refs(area);
 	unsigned long pfn = dynmemmap_area_pfn(area);
 	unsigned long end_pfn = pfn + DYNMEMMAP_AREA_NR_PAGES;
 
@@ -223,7 +284,7 @@ static bool area_has_busy_page(struct dynmemmap_area *area)
 
 		if (!(area->mapped & dynmemmap_vmemmap_pages(pfn, 1)))
 			continue;
-		if (page_ref_count(page) || PageHWPoison(page))
+		if (page_ref_count(page) > base_refs || PageHWPoison(page))
 			return true;
 	}
 	return false;

@@ -118,6 +118,8 @@ enum dynmemmap_owner {
  * has set it, after his flush; until then the area cannot leave the kernel and the cache.
  */
 #define DYNMEMMAP_MARK_STALE		0x02
+/* The device has mapped a part of it, and may do so again; it keeps its struct pages. */
+#define DYNMEMMAP_MARK_MADE		0x04
 
 /**
  * struct dynmemmap_donor - a block of memory whose frames the stock uses

@@ -55,8 +55,10 @@ static void area_init_first(const struct dynmemmap_area *area, struct page *firs
 	/* Offline memory is in none. */
 	init_unused(first, dynmemmap_area_pfn(area), zone ? zone_idx(zone) : ZONE_NORMAL,
 		    area->nid);
-	if (area->owner == DYNMEMMAP_DEVICE)
+	if (area->owner == DYNMEMMAP_DEVICE) {
+		set_page_count(first, dynmemmap_device_base_refs(area));
 		page_folio(first)->pgmap = area->pgmap;
+	}
 }
 
 /**
@@ -66,7 +68,8 @@ static void area_init_first(const struct dynmemmap_area *area, struct page *firs
  *		wanted
  *
  * The struct pages are those of free pages inside a larger block: not
- * referenced, not mapped, of no type. Those of device memory know their pgmap.
+ * referenced, not mapped, of no type. Those of device memory know their pgmap, and
+ * may be referenced by it.
  *
  * Context: any.
  */

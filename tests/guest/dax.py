@@ -4,8 +4,8 @@
 
 usage: dax.py FILE DEVICE ACTION...
 
-FILE is on a file system mounted with -o dax, DEVICE a block device that is
-overwritten. Says which ACTION failed and how.
+FILE is on a file system mounted with -o dax, or is a device of memory itself; DEVICE
+is a block device. Both are overwritten. Says which ACTION failed and how.
 """
 
 import ctypes
@@ -15,6 +15,7 @@ import os
 import re
 import signal
 import socket
+import stat
 import struct
 import sys
 import threading
@@ -47,9 +48,19 @@ def pattern(seed):
                     for page in range(SIZE // PAGE))
 
 
-def map_file(path, seed):
+def is_device(path):
+    return stat.S_ISCHR(os.stat(path).st_mode)
+
+
+def open_with(path, size):
     fd = os.open(path, os.O_RDWR | os.O_CREAT)
-    os.posix_fallocate(fd, 0, SIZE)
+    if not is_device(path):
+        os.posix_fallocate(fd, 0, size)
+    return fd
+
+
+def map_file(path, seed):
+    fd = open_with(path, SIZE)
     memory = mmap.mmap(fd, SIZE)
     os.close(fd)
     memory[:] = pattern(seed)
@@ -194,8 +205,7 @@ def queries(path, _):
 
 
 def sync(path, _):
-    fd = os.open(path, os.O_RDWR | os.O_CREAT)
-    os.posix_fallocate(fd, 0, SIZE)
+    fd = open_with(path, SIZE)
     memory = mmap.mmap(fd, SIZE, flags=0x80003)
     memory[:] = pattern(10)
     memory.flush()
@@ -244,8 +254,7 @@ def memmap_in_use():
 
 def single(path, _):
     areas = 256
-    fd = os.open(path, os.O_RDWR | os.O_CREAT)
-    os.posix_fallocate(fd, 0, areas * 2 * MIB)
+    fd = open_with(path, areas * 2 * MIB)
     memory = mmap.mmap(fd, areas * 2 * MIB)
     memory.madvise(mmap.MADV_NOHUGEPAGE)
     before = memmap_in_use()
@@ -257,45 +266,71 @@ def single(path, _):
     must(all(memory[area * 2 * MIB] == area for area in range(areas)), "other contents")
 
 
-def huge(path, _):
-    """Where the file system has laid it out in whole areas."""
-    areas, mapping = 64, 2 * MIB
-    fd = os.open(path, os.O_RDWR | os.O_CREAT)
-    os.posix_fallocate(fd, 0, areas * mapping)
-    memory = mmap.mmap(fd, areas * mapping)
-    start = address_of(memory)
-    before, huge_before = memmap_in_use(), figure("areas_huge")
-    for area in range(areas):
-        memory[area * mapping] = area
-    each = (memmap_in_use() - before) / areas
-    print(f"{each:.0f} bytes each, {figure('areas_huge') - huge_before} are huge")
-    must(figure("areas_huge") - huge_before >= areas, "not all areas are huge")
-    must(each <= 4.2 * 1024, f"{each:.0f} bytes of memmap for 2 MiB mapped as a whole")
-    for page in range(0, areas * mapping, PAGE):
-        memory[page + 8:page + 16] = struct.pack("<Q", page)
+class HugeMapping:
+    """Where the file system has laid the file out in whole areas, or of a device."""
 
-    def check(skip=()):
-        for page in set(range(0, areas * mapping, PAGE)) - set(skip):
-            must(memory[page + 8:page + 16] == struct.pack("<Q", page),
+    AREAS, AREA = 64, 2 * MIB
+    SIZE = AREAS * AREA
+
+    def __init__(self, path):
+        self.fd = open_with(path, self.SIZE)
+        self.memory = mmap.mmap(self.fd, self.SIZE)
+
+    def touch(self):
+        before, huge_before = memmap_in_use(), figure("areas_huge")
+        for area in range(self.AREAS):
+            self.memory[area * self.AREA] = area
+        each = (memmap_in_use() - before) / self.AREAS
+        number = figure("areas_huge") - huge_before
+        print(f"{each:.0f} bytes each, {number} are huge")
+        must(number >= self.AREAS, "not all areas are huge")
+        must(each <= 4.2 * 1024, f"{each:.0f} bytes of memmap for 2 MiB mapped as a whole")
+
+    def fill(self, pages=range(0, SIZE, PAGE)):
+        for page in pages:
+            self.memory[page + 8:page + 16] = struct.pack("<Q", page)
+
+    def check(self, skip=()):
+        for page in set(range(0, self.SIZE, PAGE)) - set(skip):
+            must(self.memory[page + 8:page + 16] == struct.pack("<Q", page),
                  f"other contents at {page:#x}")
 
+
+def device_huge(path, _):
+    mapping = HugeMapping(path)
+    mapping.touch()
+    mapping.fill()
+    mapping.check()
+
+
+def gigantic(path, _):
+    memory = mmap.mmap(os.open(path, os.O_RDWR), 1 << 30)
+    for start in range(0, 1 << 30, MIB):
+        memory[start:start + 8] = struct.pack("<Q", start)
+    must(all(memory[start:start + 8] == struct.pack("<Q", start)
+             for start in range(0, 1 << 30, MIB)), "other contents")
+
+
+def huge(path, _):
+    mapping = HugeMapping(path)
+    memory, start = mapping.memory, address_of(mapping.memory)
+    mapping.touch()
+    mapping.fill()
     # Pages of an entry that maps a whole area, one by one: every other area.
-    for area in range(0, areas, 2):
+    for area in range(0, mapping.SIZE, 2 * mapping.AREA):
         for protection in (mmap.PROT_READ, mmap.PROT_READ | mmap.PROT_WRITE):
-            call(LIBC.mprotect, ctypes.c_void_p(start + area * mapping + MIB), PAGE, protection)
-    check()
-    for page in range(0, areas * mapping, PAGE):
-        memory[page + 8:page + 16] = struct.pack("<Q", page)
-    check()
+            call(LIBC.mprotect, ctypes.c_void_p(start + area + MIB), PAGE, protection)
+    mapping.check()
+    mapping.fill()
+    mapping.check()
     # Such an entry goes, and others come where it was.
-    punched = range(MIB, areas * mapping, 4 * mapping)
+    punched = range(MIB, mapping.SIZE, 4 * mapping.AREA)
     for page in punched:
-        call(LIBC.fallocate, fd, 3, ctypes.c_long(page), ctypes.c_long(PAGE))
-    check(skip=punched)
+        call(LIBC.fallocate, mapping.fd, 3, ctypes.c_long(page), ctypes.c_long(PAGE))
+    mapping.check(skip=punched)
     must(all(memory[page:page + PAGE] == bytes(PAGE) for page in punched), "no hole")
-    for page in punched:
-        memory[page + 8:page + 16] = struct.pack("<Q", page)
-    check()
+    mapping.fill(punched)
+    mapping.check()
 
 
 def poison(path, _):
@@ -316,8 +351,8 @@ ACTIONS = {
     "process-vm": process_vm, "futex": futex, "splice": splices, "query": queries,
     "sync": sync, "holes": holes,
     # Not for every file system or machine.
-    "reflink": reflink, "poison": poison, "single": single,
-    "huge": huge,
+    "reflink": reflink, "poison": poison, "single": single, "huge": huge,
+    "device-huge": device_huge, "gigantic": gigantic,
 }
 
 
@@ -331,7 +366,8 @@ def main():
         except (AssertionError, OSError) as error:
             print(f"{name}: {error}")
             failed = 1
-        os.unlink(sys.argv[1])
+        if not is_device(sys.argv[1]):
+            os.unlink(sys.argv[1])
     return failed
 
 

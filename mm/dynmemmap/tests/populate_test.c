@@ -37,11 +37,31 @@ static void give_area(struct dynmemmap_area *area)
 	dynmemmap_pool_give(&areas);
 }
 
+static void mark(struct dynmemmap_area *area, u8 which, bool set)
+{
+	guard(raw_spinlock_irqsave)(&dynmemmap_area_node(area)->lock);
+	area->marks = set ? area->marks | which : area->marks & ~which;
+}
+
+static bool take_areas(struct dynmemmap_area *areas, unsigned int nr)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++)
+		if (!dynmemmap_pool_take_area(&areas[i]))
+			break;
+	if (i == nr)
+		return true;
+	while (i)
+		give_area(&areas[--i]);
+	return false;
+}
+
 /*
- * Two areas out of a pool, which the test has to itself, the first ones of a
- * section of which nothing is mapped.
+ * The areas of a section of which nothing is mapped. The test has all of them to
+ * itself: any other that is populated has a share in the page table.
  */
-static struct dynmemmap_area *take_two_areas(struct kunit *test)
+static struct dynmemmap_area *take_section(struct kunit *test)
 {
 	struct dynmemmap_area *areas;
 	unsigned long section_nr;
@@ -50,14 +70,19 @@ static struct dynmemmap_area *take_two_areas(struct kunit *test)
 		kunit_skip(test, "boot with dynamic_memmap=on");
 	for_each_present_section_nr(0, section_nr) {
 		areas = __nr_to_section(section_nr)->areas;
-		if (!areas || !dynmemmap_vmemmap_needs_table(areas) ||
-		    !dynmemmap_pool_take_area(&areas[0]))
-			continue;
-		if (dynmemmap_pool_take_area(&areas[1]))
+		if (areas && dynmemmap_vmemmap_needs_table(areas) &&
+		    take_areas(areas, DYNMEMMAP_SECTION_NR_AREAS))
 			return areas;
-		give_area(&areas[0]);
 	}
 	kunit_skip(test, "no section of which nothing is mapped");
+}
+
+static void give_section(struct dynmemmap_area *areas)
+{
+	unsigned int i;
+
+	for (i = 0; i < DYNMEMMAP_SECTION_NR_AREAS; i++)
+		give_area(&areas[i]);
 }
 
 static void expect_free_pages(struct kunit *test, struct dynmemmap_area *area)
@@ -152,18 +177,19 @@ static void self_host_uses_the_area_itself(struct kunit *test)
 
 static void table_goes_with_the_last_area(struct kunit *test)
 {
-	struct dynmemmap_area *areas = take_two_areas(test);
+	struct dynmemmap_area *areas = take_section(test);
 
 	KUNIT_EXPECT_TRUE(test, dynmemmap_vmemmap_needs_table(&areas[0]));
 	KUNIT_EXPECT_TRUE(test, dynmemmap_populate(&areas[0], "test"));
 	KUNIT_EXPECT_FALSE(test, dynmemmap_vmemmap_needs_table(&areas[1]));
 	KUNIT_EXPECT_FALSE(test, dynmemmap_vmemmap_hosts_table(&areas[0]));
 	KUNIT_EXPECT_TRUE(test, dynmemmap_populate(&areas[1], "test"));
-	give_area(&areas[0]);
+	dynmemmap_unpopulate_area(&areas[0]);
 	KUNIT_EXPECT_FALSE(test, dynmemmap_vmemmap_needs_table(&areas[0]));
 	expect_free_pages(test, &areas[1]);
-	give_area(&areas[1]);
+	dynmemmap_unpopulate_area(&areas[1]);
 	KUNIT_EXPECT_TRUE(test, dynmemmap_vmemmap_needs_table(&areas[0]));
+	give_section(areas);
 }
 
 /* All frames that are free; others may donate some meanwhile. */
@@ -189,7 +215,7 @@ static void give_all_frames(struct dynmemmap_node *node, struct list_head *frame
 
 static void area_keeps_the_table_of_others(struct kunit *test)
 {
-	struct dynmemmap_area *areas = take_two_areas(test);
+	struct dynmemmap_area *areas = take_section(test);
 	struct dynmemmap_node *node = dynmemmap_area_node(areas);
 	LIST_HEAD(unpopulated);
 	LIST_HEAD(frames);
@@ -198,8 +224,7 @@ static void area_keeps_the_table_of_others(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, dynmemmap_self_host(&areas[0]));
 	give_all_frames(node, &frames);
 	if (!dynmemmap_vmemmap_hosts_table(&areas[0])) {
-		give_area(&areas[0]);
-		give_area(&areas[1]);
+		give_section(areas);
 		kunit_skip(test, "somebody has refilled the stock");
 	}
 	KUNIT_EXPECT_TRUE(test, dynmemmap_populate(&areas[1], "test"));
@@ -207,11 +232,12 @@ static void area_keeps_the_table_of_others(struct kunit *test)
 	dynmemmap_unpopulate(&unpopulated);
 	KUNIT_EXPECT_EQ(test, areas[0].state, DYNMEMMAP_SPLIT);
 	expect_free_pages(test, &areas[0]);
-	give_area(&areas[1]);
+	dynmemmap_unpopulate_area(&areas[1]);
 	dynmemmap_unpopulate(&unpopulated);
 	KUNIT_EXPECT_EQ(test, areas[0].state, DYNMEMMAP_IDLE);
 	KUNIT_EXPECT_TRUE(test, dynmemmap_vmemmap_needs_table(&areas[0]));
-	dynmemmap_pool_give(&unpopulated);
+	list_del(&areas[0].pool_list);
+	give_section(areas);
 }
 
 static void lend_makes_a_free_block(struct kunit *test)
@@ -281,6 +307,7 @@ static bool area_gives_up(struct dynmemmap_area *area)
 	return area->state == DYNMEMMAP_IDLE;
 }
 
+static struct dev_pagemap test_device_pgmap = { .type = MEMORY_DEVICE_GENERIC };
 static struct dev_pagemap test_pgmap = { .type = MEMORY_DEVICE_FS_DAX };
 
 static struct dynmemmap_area *take_device_area(struct kunit *test)
@@ -433,6 +460,64 @@ static void device_area_changes_its_kind(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, area_gives_up(area));
 	give_device_area(area);
 }
+
+static void device_keeps_what_it_has_made(struct kunit *test)
+{
+	struct dynmemmap_area *area = take_device_area(test);
+	unsigned long pfn = dynmemmap_area_pfn(area);
+	struct page *first = dynmemmap_area_page(area, 0), *last = first + 511;
+	unsigned int i;
+	/* As above. */
+	CLASS(dynmemmap_range, range)(pfn, pfn);
+
+	area->pgmap = &test_device_pgmap;
+	for (i = 0; i < 2; i++)
+		KUNIT_EXPECT_TRUE(test, dynmemmap_device_make(pfn, DYNMEMMAP_AREA_ORDER,
+							      GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&area->nr_users), 1);
+	KUNIT_EXPECT_EQ(test, area->state, DYNMEMMAP_HUGE);
+	KUNIT_EXPECT_EQ(test, page_ref_count(first), 1);
+	KUNIT_EXPECT_EQ(test, page_ref_count(last), 0);
+
+	/* Who looks at all pages changes nothing. */
+	dynmemmap_device_show(area);
+	KUNIT_EXPECT_EQ(test, area->state, DYNMEMMAP_SPLIT);
+	KUNIT_EXPECT_PTR_EQ(test, &page_folio(last)->page, first);
+	KUNIT_EXPECT_EQ(test, folio_order(page_folio(last)), DYNMEMMAP_AREA_ORDER);
+	KUNIT_EXPECT_FALSE(test, area_gives_up(area));
+
+	mark(area, DYNMEMMAP_MARK_MADE, false);
+	dynmemmap_device_put(pfn);
+	KUNIT_EXPECT_TRUE(test, area_gives_up(area));
+	give_device_area(area);
+}
+
+static void device_makes_single_pages(struct kunit *test)
+{
+	struct dynmemmap_area *area = take_device_area(test);
+	unsigned long pfn = dynmemmap_area_pfn(area);
+	struct page *page = dynmemmap_area_page(area, 70);
+	/* As above. */
+	CLASS(dynmemmap_range, range)(pfn, pfn);
+
+	area->pgmap = &test_device_pgmap;
+	KUNIT_EXPECT_TRUE(test, dynmemmap_device_make(pfn + 70, 0, GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, area->mapped, BIT(1));
+	KUNIT_EXPECT_EQ(test, page_ref_count(page), 1);
+	KUNIT_EXPECT_PTR_EQ(test, page_pgmap(page), &test_device_pgmap);
+	get_page(page);
+	KUNIT_EXPECT_TRUE(test, dynmemmap_device_make(pfn + 200, 0, GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, area->mapped, BIT(1) | BIT(3));
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&area->nr_users), 1);
+
+	/* One reference is the device's, another somebody's. */
+	mark(area, DYNMEMMAP_MARK_MADE, false);
+	dynmemmap_device_put(pfn);
+	KUNIT_EXPECT_FALSE(test, area_gives_up(area));
+	page_ref_dec(page);
+	KUNIT_EXPECT_TRUE(test, area_gives_up(area));
+	give_device_area(area);
+}
 #endif
 
 /* A huge folio, as the kernel allocates them for processes. */
@@ -537,15 +622,6 @@ static void freed_huge_folio_can_become_idle(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, area->state, DYNMEMMAP_IDLE);
 }
 
-static void mark_stale(struct dynmemmap_area *area, bool stale)
-{
-	guard(raw_spinlock_irqsave)(&dynmemmap_area_node(area)->lock);
-	if (stale)
-		area->marks |= DYNMEMMAP_MARK_STALE;
-	else
-		area->marks &= ~DYNMEMMAP_MARK_STALE;
-}
-
 /* Freed while somebody without a reference waits for the TLBs. */
 static void stale_folio_waits_in_the_cache(struct kunit *test)
 {
@@ -553,11 +629,11 @@ static void stale_folio_waits_in_the_cache(struct kunit *test)
 	struct dynmemmap_area *area = dynmemmap_area_of(folio_pfn(folio));
 
 	KUNIT_EXPECT_TRUE(test, dynmemmap_folio_populate(folio, GFP_KERNEL));
-	mark_stale(area, true);
+	mark(area, DYNMEMMAP_MARK_STALE, true);
 	folio_put(folio);
 	KUNIT_EXPECT_EQ(test, area->owner, DYNMEMMAP_CACHE);
 	KUNIT_EXPECT_FALSE(test, dynmemmap_cache_take_area(area));
-	mark_stale(area, false);
+	mark(area, DYNMEMMAP_MARK_STALE, false);
 	KUNIT_ASSERT_TRUE(test, dynmemmap_cache_take_area(area));
 	give_area(area);
 	KUNIT_EXPECT_EQ(test, area->state, DYNMEMMAP_IDLE);
@@ -582,6 +658,8 @@ static struct kunit_case dynmemmap_cases[] = {
 	KUNIT_CASE(device_area_has_what_is_used),
 	KUNIT_CASE(device_area_is_huge),
 	KUNIT_CASE(device_area_changes_its_kind),
+	KUNIT_CASE(device_keeps_what_it_has_made),
+	KUNIT_CASE(device_makes_single_pages),
 #endif
 	{}
 };

@@ -1,0 +1,67 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Persistent memory as a device that programs map by themselves: what they have not
+# touched has no struct pages. KASAN needs an eighth of what is mapped for itself, so
+# the debug kernel gets less.
+#
+# kernels: dynamic
+# also: debug
+# mem: 1G
+# pmem: 64G
+# mem@debug: 2G
+# pmem@debug: 4G
+# append: dynamic_memmap=on brd.rd_nr=1 brd.rd_size=65536
+
+. "$DYNMEMMAP/tests/guest/lib.sh"
+
+dax=$DYNMEMMAP/tests/guest/dax.py
+
+# What is kept ready, and what programs use, is not the device's.
+memmap_untouched()
+{
+	echo $(($(dm memmap_bytes) - ($(dm stock_free_frames) << 12) - ($(dm areas_split) << 15)))
+}
+
+make_devdax()	# ALIGNMENT
+{
+	ndctl create-namespace --force --mode=devdax --map=mem "--align=$1" \
+		--reconfig=namespace0.0
+}
+
+use()	# ACTION...
+{
+	local action
+
+	for action in "$@"; do
+		expect_success "$align: $action" "$dax" /dev/dax0.0 /dev/ram0 "$action"
+	done
+}
+
+full=$(dm full_memmap_bytes) areas_most=0
+remember_memmap
+for align in 4K 2M 1G; do
+	before=$(memmap_untouched)
+	expect_success "$align: there is a device" make_devdax $align
+	areas=$((($(dm full_memmap_bytes) - full) >> 15))
+	note "it has $areas areas, $(($(memmap_untouched) - before)) bytes of memmap"
+	((areas_most > areas)) || areas_most=$areas
+	if [[ $align != 1G ]]; then
+		expect "$align: it has areas" $areas -ge 1900
+		expect "$align: untouched, each costs at most 0.1 KiB" \
+			$((($(memmap_untouched) - before) / areas)) -le 102
+	fi
+	case $align in
+	4K)	use single poison direct-write direct-read process-vm futex ;;
+	2M)	use device-huge direct-write direct-read process-vm futex ;;
+	1G)	use gigantic ;;
+	esac
+	expect_success "$align: it goes" ndctl disable-namespace namespace0.0
+	expect "$align: and its areas" "$(dm full_memmap_bytes)" -eq "$full"
+done
+
+# The area pages stay for the next device that is there.
+expect_memmap_back 20 $((2048 + areas_most / 16))
+expect_consistent
+
+finish
