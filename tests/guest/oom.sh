@@ -16,6 +16,10 @@ echo +memory >/sys/fs/cgroup/cgroup.subtree_control
 mkdir $group
 echo 100M >$group/memory.max
 remember_memmap
+# Reading a program from 9p does without the OOM killer, and when the last of its pages
+# has been reclaimed it fails and is tried again for ever, on any kernel. What was used
+# in the last second is not reclaimed; then the killer is called.
+echo 1000 >/sys/kernel/mm/lru_gen/min_ttl_ms
 # Memory is promised that is not there.
 echo 1 >/proc/sys/vm/overcommit_memory
 expect_success "a bystander has memory" hold_start bystander 50
