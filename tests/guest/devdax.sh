@@ -13,6 +13,7 @@
 # pmem@debug: 4G
 # append: dynamic_memmap=on brd.rd_nr=1 brd.rd_size=65536
 
+# shellcheck disable=SC2317 # called by name
 . "$DYNMEMMAP/tests/guest/lib.sh"
 
 dax=$DYNMEMMAP/tests/guest/dax.py

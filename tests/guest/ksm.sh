@@ -7,7 +7,7 @@
 # mem: 1G
 # append: dynamic_memmap=on
 
-# shellcheck disable=SC2016,SC2317 # evaluated again and again, called by name
+# shellcheck disable=SC2016,SC2034,SC2317 # evaluated again and again, called by name
 . "$DYNMEMMAP/tests/guest/lib.sh"
 
 ksm=/sys/kernel/mm/ksm
