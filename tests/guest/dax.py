@@ -9,16 +9,19 @@ is a block device. Both are overwritten. Says which ACTION failed and how.
 """
 
 import ctypes
+import errno
 import fcntl
 import mmap
 import os
 import re
+import select
 import signal
 import socket
 import stat
 import struct
 import sys
 import threading
+import time
 
 MIB = 1 << 20
 SIZE = 8 * MIB
@@ -27,6 +30,8 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 FUTEX = 202
 FUTEX_WAIT, FUTEX_WAKE = 0, 1
 FICLONE = 0x40049409
+IO_URING_SETUP, IO_URING_REGISTER = 425, 427
+IORING_REGISTER_BUFFERS = 0
 MADV_HWPOISON = 100
 
 
@@ -183,6 +188,53 @@ def splices(path, device):
         sent += os.sendfile(near.fileno(), file, sent, SIZE - sent)
     receiver.join(60)
     must(received == pattern(8), "sendfile: other contents")
+
+
+def pin(memory, offset, writer):
+    """Into a pipe, without copying: a reference to the page."""
+    page = IOVec(address_of(memory, offset), PAGE)
+    must(call(LIBC.vmsplice, writer, ctypes.byref(page), 1, 0) == PAGE, "short vmsplice")
+
+
+def pinned(path, _):
+    """The end of a file waits for those who hold its pages."""
+    reader, writer = os.pipe()
+    pin(map_file(path, 14), PAGE, writer)
+    fd = os.open(path, os.O_RDWR)
+    cut = threading.Thread(target=os.ftruncate, args=(fd, 0))
+    cut.start()
+    cut.join(2)
+    must(cut.is_alive(), "truncation did not wait for a pinned page")
+    must(os.read(reader, PAGE) == pattern(14)[PAGE:2 * PAGE], "other contents of the pinned page")
+    cut.join(60)
+    must(not cut.is_alive(), "truncation still waits")
+
+
+def unlinked(path, _):
+    """What is pinned of a file that is gone is not given to another."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        pin(map_file(path, 15), 3 * PAGE, writer)
+        os.unlink(path)
+        os._exit(0)
+    while os.path.exists(path) or not select.select([reader], [], [], 0)[0]:
+        time.sleep(0.1)
+    map_file(path, 16)
+    must(os.read(reader, PAGE) == pattern(15)[3 * PAGE:4 * PAGE], "other contents of a lost file")
+    os.waitpid(child, 0)
+
+
+def longterm(path, _):
+    """For ever: a device allows it, and a file that could change does not."""
+    memory = map_file(path, 17)
+    ring = call(LIBC.syscall, IO_URING_SETUP, 1, ctypes.create_string_buffer(120))
+    buffer = IOVec(address_of(memory), SIZE)
+    result = LIBC.syscall(IO_URING_REGISTER, ring, IORING_REGISTER_BUFFERS,
+                          ctypes.byref(buffer), 1)
+    wanted = 0 if is_device(path) else errno.EOPNOTSUPP
+    got = ctypes.get_errno() if result < 0 else 0
+    must(got == wanted, f"io_uring registers a buffer: error {got}, and not {wanted}")
 
 
 def queries(path, _):
@@ -349,7 +401,8 @@ def poison(path, _):
 ACTIONS = {
     "direct-write": direct_write, "direct-read": direct_read, "fork": fork_cow,
     "process-vm": process_vm, "futex": futex, "splice": splices, "query": queries,
-    "sync": sync, "holes": holes,
+    "sync": sync, "holes": holes, "pinned": pinned, "unlinked": unlinked,
+    "longterm": longterm,
     # Not for every file system or machine.
     "reflink": reflink, "poison": poison, "single": single, "huge": huge,
     "device-huge": device_huge, "gigantic": gigantic,

@@ -53,8 +53,8 @@ for align in 4K 2M 1G; do
 			$((($(memmap_untouched) - before) / areas)) -le 102
 	fi
 	case $align in
-	4K)	use single poison direct-write direct-read process-vm futex ;;
-	2M)	use device-huge direct-write direct-read process-vm futex ;;
+	4K)	use single poison direct-write direct-read process-vm futex longterm ;;
+	2M)	use device-huge direct-write direct-read process-vm futex longterm ;;
 	1G)	use gigantic ;;
 	esac
 	expect_success "$align: it goes" ndctl disable-namespace namespace0.0

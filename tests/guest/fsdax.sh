@@ -41,7 +41,8 @@ for fs in ext4 xfs; do
 	note "memmap: $empty KiB before, $(memmap_kib) KiB with $gib GiB of pmem"
 	expect "$fs: mounted, it costs at most 6 MiB" "$(memmap_kib)" -le $((empty + (6 << 10)))
 
-	for action in direct-write direct-read fork process-vm futex splice query sync holes; do
+	for action in direct-write direct-read fork process-vm futex splice query sync holes \
+		pinned unlinked longterm; do
 		expect_success "$fs: $action" "$dax" /mnt/dax/file /dev/ram0 "$action"
 	done
 
@@ -51,7 +52,7 @@ for fs in ext4 xfs; do
 		--filename=/mnt/dax/file --ioengine=mmap --rw=randwrite --bs=4k --size=64M \
 		--verify=crc32c --do_verify=1 --verify_fatal=1 --output=/tmp/fio
 	expect_success "$fs: it is the buffer of direct I/O, which is verified" fio --name=buffer \
-		--filename=/dev/ram0 --direct=1 --ioengine=psync --rw=randwrite --bs=64k \
+		--filename=/dev/ram0 --direct=1 --ioengine=io_uring --iodepth=8 --rw=randwrite --bs=64k \
 		--size=32M --iomem=mmapshared:/mnt/dax/buffer --verify=crc32c --do_verify=1 \
 		--verify_fatal=1 --output=/tmp/fio
 	rm -f /mnt/dax/{file,buffer}

@@ -100,7 +100,8 @@ eventually()	# SECONDS COMMAND...; as long as if COMMAND took no time
 
 pause()	# SECONDS
 {
-	read -rt "$1" -u "$never"
+	# Nothing ever comes: it ends when the time is over.
+	! read -rt "$1" -u "$never"
 }
 
 meminfo()	# FIELD; in KiB
