@@ -18,12 +18,6 @@
 
 dax=$DYNMEMMAP/tests/guest/dax.py
 
-# What is kept ready, and what programs use, is not the device's.
-memmap_untouched()
-{
-	echo $(($(dm memmap_bytes) - ($(dm stock_free_frames) << 12) - ($(dm areas_split) << 15)))
-}
-
 make_devdax()	# ALIGNMENT
 {
 	ndctl create-namespace --force --mode=devdax --map=mem "--align=$1" \
@@ -41,16 +35,17 @@ use()	# ACTION...
 
 full=$(dm full_memmap_bytes) areas_most=0
 remember_memmap
+empty=$(memmap_of_idle)
 for align in 4K 2M 1G; do
-	before=$(memmap_untouched)
+	before=$(memmap_of_idle)
 	expect_success "$align: there is a device" make_devdax $align
 	areas=$((($(dm full_memmap_bytes) - full) >> 15))
-	note "it has $areas areas, $(($(memmap_untouched) - before)) bytes of memmap"
+	note "it has $areas areas, $(($(memmap_of_idle) - before)) bytes of memmap"
 	((areas_most > areas)) || areas_most=$areas
 	if [[ $align != 1G ]]; then
 		expect "$align: it has areas" $areas -ge 1900
 		expect "$align: untouched, each costs at most 0.1 KiB" \
-			$((($(memmap_untouched) - before) / areas)) -le 102
+			$((($(memmap_of_idle) - before) / areas)) -le 102
 	fi
 	case $align in
 	4K)	use single poison direct-write direct-read process-vm futex longterm ;;
@@ -61,8 +56,8 @@ for align in 4K 2M 1G; do
 	expect "$align: and its areas" "$(dm full_memmap_bytes)" -eq "$full"
 done
 
-# The area pages stay for the next device that is there.
-expect_memmap_back 20 $((2048 + areas_most / 16))
+expect "only the area pages stay, for the next device" \
+	$((($(memmap_of_idle) - empty) >> 10)) -le $((areas_most / 16 + 256))
 expect_consistent
 
 finish
