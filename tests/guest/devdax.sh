@@ -56,6 +56,7 @@ for align in 4K 2M 1G; do
 	expect "$align: and its areas" "$(dm full_memmap_bytes)" -eq "$full"
 done
 
+[[ $KERNEL == debug ]] || expect_memmap_back 20 $((2048 + areas_most / 16))
 expect "only the area pages stay, for the next device" \
 	$((($(memmap_of_idle) - empty) >> 10)) -le $((areas_most / 16 + 256))
 expect_consistent

@@ -18,7 +18,7 @@ expect_success "900 GiB become a namespace with its struct pages in RAM" \
 expect_success "a file system is made" mkfs.xfs -q -f /dev/pmem0
 mkdir -p /mnt/dax
 expect_success "it is mounted" mount -o dax /dev/pmem0 /mnt/dax
-eventually 20 eval '(($(memmap_kib) <= 48 << 10))'
+eventually 20 memmap_is_below $((48 << 10))
 note "memmap: $empty KiB before, $(memmap_kib) KiB with 900 GiB of pmem"
 expect "mounted, it costs at most 48 MiB" "$(memmap_kib)" -le $((48 << 10))
 expect_success "512 MiB are written through mmap, and verified" fio --name=mmap \
@@ -27,7 +27,7 @@ expect_success "512 MiB are written through mmap, and verified" fio --name=mmap 
 expect "their struct pages cost at most 32 KiB for 2 MiB" \
 	"$(memmap_kib)" -le $(((48 << 10) + 260 * 33))
 rm /mnt/dax/file
-expect_success "they go with the file" eventually 30 eval '(($(memmap_kib) <= 48 << 10))'
+expect_success "they go with the file" eventually 30 memmap_is_below $((48 << 10))
 expect_success "it is unmounted" umount /mnt/dax
 expect_consistent
 

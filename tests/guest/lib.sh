@@ -143,6 +143,13 @@ memmap_kib()
 	fi
 }
 
+# Bytes of memmap that neither is kept ready nor belongs to memory in use. The debug
+# kernel uses memory long after programs have ended.
+memmap_of_idle()
+{
+	echo $(($(dm memmap_bytes) - ($(dm stock_free_frames) << 12) - ($(dm areas_split) << 15)))
+}
+
 memmap_is_below()	# KIB
 {
 	(($(memmap_kib) <= $1))
@@ -350,13 +357,6 @@ make_fsdax()	# [NUMBER]
 device_areas_idle()
 {
 	echo $(($(dm areas_idle) - $(dm pool_areas)))
-}
-
-# Bytes of memmap that neither is kept ready nor belongs to memory in use. The debug
-# kernel uses memory long after programs have ended.
-memmap_of_idle()
-{
-	echo $(($(dm memmap_bytes) - ($(dm stock_free_frames) << 12) - ($(dm areas_split) << 15)))
 }
 
 device_areas_idle_are()	# NUMBER
