@@ -24,7 +24,8 @@ test: kernel kernel-debug kernel-stock ## all tests; TESTS='NAME...' for some
 
 .PHONY: bench
 bench: kernel kernel-stock ## what it costs: in instructions, at boot, and with pmem
-	$(call timed,tests/bench/run && tests/bench/boot && tests/bench/dax)
+	$(call timed,(status=0; for part in run boot dax; do \
+		tests/bench/$$part || status=1; done; exit $$status))
 
 .PHONY: perf
 perf: kernel kernel-stock ## latency of splitting huge pages, under perf, stock | dynamic
