@@ -16,7 +16,9 @@
 #include <linux/mm.h>
 #include <linux/mmzone.h>
 #include <linux/types.h>
+#include <linux/uio.h>
 
+struct bio_vec;
 struct dev_pagemap;
 struct dynmemmap_area;
 struct page;
@@ -598,15 +600,56 @@ static inline struct zone *dynmemmap_device_zone(unsigned long pfn)
 	return dynmemmap_enabled() ? __dynmemmap_device_zone(pfn) : NULL;
 }
 
+size_t __dynmemmap_extract_bvec(struct iov_iter *iter, struct bio_vec *bv,
+				unsigned short nr_vecs, size_t max_size,
+				iov_iter_extraction_t extraction);
+
+/**
+ * dynmemmap_extract_bvec() - pin what one huge page table entry maps for I/O
+ * @iter: where the memory is; advanced by what is returned
+ * @bv: the bio_vecs made until now; the next one is filled in
+ * @nr_vecs: how many they are
+ * @max_size: bytes that are wanted at most
+ * @extraction: as for iov_iter_extract_bvecs()
+ *
+ * Its bio_vec begins at the head of the folio, bv_offset may be beyond PAGE_SIZE. Has
+ * one pin for each page that the bio_vec touches, as the pages of a bio have.
+ *
+ * Context: process context; takes no lock and does not sleep or fault.
+ * Return: bytes; 0 if it cannot be done this way, and nothing has been changed.
+ */
+static inline size_t dynmemmap_extract_bvec(struct iov_iter *iter, struct bio_vec *bv,
+					    unsigned short nr_vecs, size_t max_size,
+					    iov_iter_extraction_t extraction)
+{
+	if (!dynmemmap_enabled() || !user_backed_iter(iter))
+		return 0;
+	return __dynmemmap_extract_bvec(iter, bv, nr_vecs, max_size, extraction);
+}
+
 /* Boot, in the order in which the calls are made. */
 struct page *dynmemmap_boot_section(unsigned long section_nr, int nid);
 void dynmemmap_boot_map(void);
 void dynmemmap_boot_map_late(void);
 bool dynmemmap_boot_free(unsigned long pfn, unsigned int order);
 
+/**
+ * dynmemmap_private_page() - a struct page that can be written where others cannot help
+ * @page: a struct page that exists
+ *
+ * For a machine check, in which no other CPU can be told of a change to the vmemmap.
+ *
+ * Context: any.
+ * Return: @page; or the head of its folio, if it may be a tail shared with others.
+ */
+static inline struct page *dynmemmap_private_page(struct page *page)
+{
+	return dynmemmap_enabled() && __dynmemmap_page_is_huge(page) ? compound_head(page) : page;
+}
+
 bool dynmemmap_repair(unsigned long address, bool write, bool present,
 		      unsigned long ip);
-bool dynmemmap_repair_tail(unsigned long address, unsigned long ip);
+bool dynmemmap_repair_tail(unsigned long address, bool write, unsigned long ip);
 
 #else /* !CONFIG_DYNAMIC_MEMMAP */
 
@@ -739,6 +782,15 @@ static inline bool dynmemmap_device_make(unsigned long pfn, unsigned int order, 
 }
 
 static inline struct zone *dynmemmap_device_zone(unsigned long pfn) { return NULL; }
+
+static inline size_t dynmemmap_extract_bvec(struct iov_iter *iter, struct bio_vec *bv,
+					    unsigned short nr_vecs, size_t max_size,
+					    iov_iter_extraction_t extraction)
+{
+	return 0;
+}
+
+static inline struct page *dynmemmap_private_page(struct page *page) { return page; }
 
 static inline bool dynmemmap_repair(unsigned long address, bool write, bool present,
 				    unsigned long ip)

@@ -12,10 +12,12 @@
 
 #include <linux/efi.h>
 #include <linux/init.h>
+#include <linux/kexec_handover.h>
 #include <linux/memblock.h>
 #include <linux/page-isolation.h>
 #include <linux/string_choices.h>
 #include <linux/suspend.h>
+#include <xen/xen.h>
 #include <asm/dma.h>
 
 #include "core.h"
@@ -95,6 +97,7 @@ static struct dynmemmap_node *__init boot_node(int nid)
 	for (zid = 0; zid < MAX_NR_ZONES; zid++)
 		dynmemmap_pool_init(&node->pools[zid]);
 	INIT_DELAYED_WORK(&node->work, dynmemmap_worker);
+	INIT_DEFERRABLE_WORK(&node->watch_work, dynmemmap_watch);
 	INIT_WORK(&node->refill_work, dynmemmap_stock_refill);
 	INIT_WORK(&node->trim_work, dynmemmap_trim);
 	node->nr_reserve = DYNMEMMAP_RESERVE_MIN_FRAMES;
@@ -145,11 +148,19 @@ void *dynmemmap_runtime_table(int nid)
 	return page_address(page);
 }
 
-/* Memory that has to be accepted first is kept in lists by its struct pages. */
-static bool __init boot_has_unaccepted(void)
+/* Return: what the feature cannot live with in this boot, or NULL. */
+static const char *__init boot_obstacle(void)
 {
-	return IS_ENABLED(CONFIG_UNACCEPTED_MEMORY) &&
-	       efi.unaccepted != EFI_INVALID_TABLE_ADDR;
+	/* Memory that has to be accepted first is kept in lists by its struct pages. */
+	if (IS_ENABLED(CONFIG_UNACCEPTED_MEMORY) && efi.unaccepted != EFI_INVALID_TABLE_ADDR)
+		return "the firmware leaves memory unaccepted";
+	/* What is handed over gets its struct pages before it is known to be reserved. */
+	if (is_kho_boot())
+		return "the kernel before this one has handed memory over";
+	/* Every change of a page table would have to be the hypervisor's. */
+	if (xen_pv_domain())
+		return "page tables belong to the hypervisor";
+	return NULL;
 }
 
 /**
@@ -167,12 +178,14 @@ struct page *__init dynmemmap_boot_section(unsigned long section_nr, int nid)
 {
 	struct mem_section *ms = __nr_to_section(section_nr);
 	struct dynmemmap_node *node;
+	const char *obstacle;
 	unsigned int i;
 
 	if (!dynmemmap_enabled())
 		return NULL;
-	if (boot_has_unaccepted()) {
-		pr_notice("off: the firmware leaves memory unaccepted\n");
+	obstacle = boot_obstacle();
+	if (obstacle) {
+		pr_notice("off: %s\n", obstacle);
 		set_enabled(false);
 		return NULL;
 	}
@@ -464,7 +477,7 @@ bool __init dynmemmap_boot_free(unsigned long pfn, unsigned int order)
 #ifdef CONFIG_HIBERNATION
 /*
  * The image is made and restored by page frame, in two kernels that need not
- * agree on what is idle: every page gets its struct page for as long as it
+ * agree on what is idle: every page of RAM gets its struct page for as long as it
  * takes.
  */
 static int hibernation_notify(struct notifier_block *block, unsigned long action, void *data)
@@ -472,7 +485,7 @@ static int hibernation_notify(struct notifier_block *block, unsigned long action
 	switch (action) {
 	case PM_HIBERNATION_PREPARE:
 	case PM_RESTORE_PREPARE:
-		dynmemmap_range_get(0, max_pfn);
+		dynmemmap_ram_get();
 		break;
 	case PM_POST_HIBERNATION:
 	case PM_POST_RESTORE:
@@ -503,6 +516,9 @@ static int __init dynmemmap_init(void)
 			nr_areas += atomic_long_read(&dynmemmap_nodes[nid]->nr_areas[state]);
 		dynmemmap_worker_kick(dynmemmap_nodes[nid]);
 	}
+	for_each_node(nid)
+		if (dynmemmap_nodes[nid])
+			dynmemmap_watch(&dynmemmap_nodes[nid]->watch_work.work);
 	pr_info("on: %lu of %lu areas have no struct pages, %lu KiB saved\n", nr_idle, nr_areas,
 		nr_idle * DYNMEMMAP_AREA_NR_FRAMES * (PAGE_SIZE / SZ_1K));
 #ifdef CONFIG_HIBERNATION

@@ -78,6 +78,31 @@ bool dynmemmap_pool_take_area(struct dynmemmap_area *area)
 	return true;
 }
 
+typedef void (*pool_adder)(struct dynmemmap_pool *pool, struct dynmemmap_area *area);
+
+static void area_give(struct dynmemmap_area *area, pool_adder add)
+{
+	guard(spinlock_irqsave)(&area->zone->lock);
+	add(dynmemmap_zone_pool(area->zone), area);
+	zone_account_free(area->zone, 1);
+}
+
+static void areas_give(struct list_head *areas, pool_adder add)
+{
+	struct dynmemmap_area *area, *next;
+
+	list_for_each_entry_safe(area, next, areas, pool_list) {
+		list_del(&area->pool_list);
+		area_give(area, add);
+	}
+}
+
+/* Not to be tried again before all others have been. */
+static void area_give_back(struct dynmemmap_area *area)
+{
+	area_give(area, dynmemmap_pool_add_last);
+}
+
 /**
  * dynmemmap_pool_give() - put areas into the pools of their zones
  * @areas:	by pool_list; all MOVING, and free
@@ -86,22 +111,7 @@ bool dynmemmap_pool_take_area(struct dynmemmap_area *area)
  */
 void dynmemmap_pool_give(struct list_head *areas)
 {
-	struct dynmemmap_area *area, *next;
-
-	list_for_each_entry_safe(area, next, areas, pool_list) {
-		guard(spinlock_irqsave)(&area->zone->lock);
-		list_del(&area->pool_list);
-		dynmemmap_pool_add(dynmemmap_zone_pool(area->zone), area);
-		zone_account_free(area->zone, 1);
-	}
-}
-
-/* Not to be tried again before all others have been. */
-static void area_give_back(struct dynmemmap_area *area)
-{
-	guard(spinlock_irqsave)(&area->zone->lock);
-	dynmemmap_pool_add_last(dynmemmap_zone_pool(area->zone), area);
-	zone_account_free(area->zone, 1);
+	areas_give(areas, dynmemmap_pool_add);
 }
 
 /**
@@ -112,12 +122,7 @@ static void area_give_back(struct dynmemmap_area *area)
  */
 void dynmemmap_pool_give_last(struct list_head *areas)
 {
-	struct dynmemmap_area *area, *next;
-
-	list_for_each_entry_safe(area, next, areas, pool_list) {
-		list_del(&area->pool_list);
-		area_give_back(area);
-	}
+	areas_give(areas, dynmemmap_pool_add_last);
 }
 
 /**
@@ -256,11 +261,20 @@ static bool zone_lend_pair(struct zone *zone)
 	return dynmemmap_area_lend(pair[1], "pair") && lent;
 }
 
-static bool zone_lend(struct zone *zone, const char *reason)
+static bool zone_lend(struct zone *zone)
 {
-	struct dynmemmap_area *area = dynmemmap_pool_take(zone);
+	unsigned long nr_areas = READ_ONCE(dynmemmap_zone_pool(zone)->nr_areas);
+	struct dynmemmap_area *area;
 
-	return area && dynmemmap_area_lend(area, reason);
+	/* One that hosts its own struct pages goes back to the end of the pool. */
+	while (nr_areas--) {
+		area = dynmemmap_pool_take(zone);
+		if (!area)
+			return false;
+		if (dynmemmap_area_lend(area, "allocation"))
+			return true;
+	}
+	return false;
 }
 
 static bool zone_has_block(struct zone *zone, unsigned int min_order)
@@ -289,7 +303,7 @@ bool __dynmemmap_lend(struct zone *zone, unsigned int order)
 		return false;
 	if (order > DYNMEMMAP_AREA_ORDER)
 		return zone_lend_pair(zone);
-	return zone_lend(zone, "allocation");
+	return zone_lend(zone);
 }
 
 unsigned long __dynmemmap_alloc_prepare(struct zone *zone, unsigned int order,
@@ -319,7 +333,9 @@ static bool area_is_free(const struct dynmemmap_area *area, unsigned long pfn)
 	case DYNMEMMAP_CACHE:
 		return true;
 	case DYNMEMMAP_DEVICE:
-		return !(READ_ONCE(area->mapped) & dynmemmap_vmemmap_pages(pfn, 1));
+		/* In this order: all is mapped before HUGE becomes SPLIT. */
+		return smp_load_acquire(&area->state) != DYNMEMMAP_HUGE &&
+		       !(READ_ONCE(area->mapped) & dynmemmap_vmemmap_pages(pfn, 1));
 	default:
 		return false;
 	}

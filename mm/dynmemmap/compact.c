@@ -154,6 +154,19 @@ static unsigned long zone_count_scattered(struct zone *zone)
 	return nr_pages >> DYNMEMMAP_AREA_ORDER;
 }
 
+/**
+ * dynmemmap_zone_is_scattered() - is so much memory of a zone free, but scattered?
+ * @zone:	the zone
+ *
+ * Context: any; the answer is a snapshot.
+ * Return: true if moving pages together is worth the work, as far as that is possible.
+ */
+bool dynmemmap_zone_is_scattered(struct zone *zone)
+{
+	return dynmemmap_policy_compact(zone_count_scattered(zone), 0,
+					dynmemmap_zone_nr_in_use(zone));
+}
+
 /*
  * Is what could not be moved worth another look? It is after a burst, and again
  * when that has left the areas it was in. What compaction itself lends is not

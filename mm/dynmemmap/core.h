@@ -35,6 +35,7 @@ enum dynmemmap_repair {
  * @work:	the worker: takes areas back, drains the stock
  * @refill_work: refills the stock
  * @trim_work:	makes what is too much in the caches free memory
+ * @watch_work:	starts @work from time to time, if nothing else does
  * @nid:	the node; constant
  */
 struct dynmemmap_node {
@@ -52,6 +53,7 @@ struct dynmemmap_node {
 	struct delayed_work work;
 	struct work_struct refill_work;
 	struct work_struct trim_work;
+	struct delayed_work watch_work;
 	int nid;
 };
 
@@ -137,6 +139,29 @@ static inline struct dynmemmap_area *dynmemmap_area_of(unsigned long pfn)
 }
 
 /**
+ * dynmemmap_block_has_poison() - is a page of a block known to be bad?
+ * @page:	its first page
+ * @order:	its order
+ *
+ * Nothing but the struct pages remembers that.
+ *
+ * Context: any; the block has its struct pages.
+ * Return: true if it is.
+ */
+static inline bool dynmemmap_block_has_poison(const struct page *page, unsigned int order)
+{
+#ifdef CONFIG_MEMORY_FAILURE
+	const struct page *end = page + BIT(order);
+
+	if (unlikely(atomic_long_read(&num_poisoned_pages)))
+		for (; page < end; page++)
+			if (PageHWPoison(page))
+				return true;
+#endif
+	return false;
+}
+
+/**
  * dynmemmap_vmemmap_pages() - which vmemmap pages of an area hold struct pages
  * @pfn:	first page frame
  * @nr_pages:	how many page frames; all in one area
@@ -187,8 +212,9 @@ bool dynmemmap_populate(struct dynmemmap_area *area, const char *reason);
 bool dynmemmap_populate_some(struct dynmemmap_area *area, u8 wanted, const char *reason);
 bool dynmemmap_populate_huge(struct dynmemmap_area *area, const char *reason);
 bool dynmemmap_populate_tails(struct dynmemmap_area *area, gfp_t gfp, const char *reason);
-void dynmemmap_unpopulate(struct list_head *areas);
-bool dynmemmap_unpopulate_area(struct dynmemmap_area *area);
+bool dynmemmap_populate_free(struct dynmemmap_area *area, const char *reason);
+void dynmemmap_unpopulate(struct list_head *areas, const char *reason);
+bool dynmemmap_unpopulate_area(struct dynmemmap_area *area, const char *reason);
 bool dynmemmap_self_host(struct dynmemmap_area *area);
 void dynmemmap_set_state(struct dynmemmap_area *area, enum dynmemmap_state state);
 void dynmemmap_set_owner(struct dynmemmap_area *area, enum dynmemmap_owner owner);
@@ -220,16 +246,24 @@ bool dynmemmap_area_lend(struct dynmemmap_area *area, const char *reason);
 bool dynmemmap_cache_take_area(struct dynmemmap_area *area);
 unsigned long dynmemmap_cache_take(struct zone *zone, unsigned long nr_wanted,
 				   struct list_head *areas);
+bool dynmemmap_cache_lend(struct dynmemmap_area *area, const char *reason);
+bool dynmemmap_cache_lend_some(struct zone *zone, const char *reason);
 bool dynmemmap_cache_is_large(struct dynmemmap_node *node);
 
 /* device.c */
 #ifdef CONFIG_ZONE_DEVICE
 void dynmemmap_device_show(struct dynmemmap_area *area);
+bool dynmemmap_device_is_shown(const struct dynmemmap_area *area);
 unsigned int dynmemmap_device_base_refs(const struct dynmemmap_area *area);
 void dynmemmap_device_take_back(struct list_head *areas);
 bool dynmemmap_device_is_used(struct dynmemmap_area *area);
 #else
 static inline void dynmemmap_device_show(struct dynmemmap_area *area) { }
+
+static inline bool dynmemmap_device_is_shown(const struct dynmemmap_area *area)
+{
+	return true;
+}
 
 static inline unsigned int dynmemmap_device_base_refs(const struct dynmemmap_area *area)
 {
@@ -246,12 +280,16 @@ void dynmemmap_worker_kick(struct dynmemmap_node *node);
 void dynmemmap_worker_rearm(struct dynmemmap_node *node);
 void dynmemmap_worker(struct work_struct *work);
 void dynmemmap_trim(struct work_struct *work);
+void dynmemmap_watch(struct work_struct *work);
+void dynmemmap_ram_get(void);
 
 /* compact.c */
 #ifdef CONFIG_MEMORY_ISOLATION
 bool dynmemmap_compact(struct zone *zone);
+bool dynmemmap_zone_is_scattered(struct zone *zone);
 #else
 static inline bool dynmemmap_compact(struct zone *zone) { return false; }
+static inline bool dynmemmap_zone_is_scattered(struct zone *zone) { return false; }
 #endif
 
 /* repair.c */

@@ -13,6 +13,9 @@
 #include "core.h"
 #include "../internal.h"
 
+/* As many areas lose their struct pages under the mutex at once. */
+#define TAKE_BACK_BATCH_AREAS	32
+
 /* Held while struct pages are taken away, and for the first user of an area. */
 static DEFINE_MUTEX(dynmemmap_device_mutex);
 
@@ -79,8 +82,9 @@ static noinline void area_use_first(struct dynmemmap_area *area, bool huge)
 {
 	guard(mutex)(&dynmemmap_device_mutex);
 	if (!atomic_long_read(&area->nr_users)) {
+		/* While a page of it is pinned, it cannot be. */
 		if (!huge && READ_ONCE(area->state) == DYNMEMMAP_HUGE)
-			DYNMEMMAP_WARN_ON(!dynmemmap_unpopulate_area(area));
+			dynmemmap_unpopulate_area(area, "device");
 		if (area_has_old_tails(area))
 			area_reset_tails(area);
 	}
@@ -126,15 +130,15 @@ static noinline bool area_populate(struct dynmemmap_area *area, u8 wanted, bool 
 
 		if (state == DYNMEMMAP_HUGE || READ_ONCE(area->marks) & DYNMEMMAP_MARK_STALE)
 			return dynmemmap_populate_tails(area, gfp, "device");
-		if (!dynmemmap_stock_provide(dynmemmap_area_node(area), 1, gfp))
+		/* The device goes; or there is no memory. */
+		if (READ_ONCE(area->owner) != DYNMEMMAP_DEVICE ||
+		    !dynmemmap_stock_provide(dynmemmap_area_node(area), 1, gfp))
 			return false;
-		if (huge && state == DYNMEMMAP_IDLE) {
-			if (!dynmemmap_populate_huge(area, "device") &&
-			    READ_ONCE(area->state) == DYNMEMMAP_IDLE)
-				return false;
-		} else if (!dynmemmap_populate_some(area, wanted, "device")) {
-			return false;
-		}
+		/* If others have taken the frames meanwhile, there are more. */
+		if (huge && state == DYNMEMMAP_IDLE)
+			dynmemmap_populate_huge(area, "device");
+		else
+			dynmemmap_populate_some(area, wanted, "device");
 	}
 	return true;
 }
@@ -241,23 +245,57 @@ void dynmemmap_device_show(struct dynmemmap_area *area)
 }
 
 /**
- * dynmemmap_device_take_back() - take the struct pages that nobody uses any more
- * @areas:	areas of devices, by pool_list, of one node
+ * dynmemmap_device_is_shown() - did dynmemmap_device_show() find memory?
+ * @area:	an area of a device
  *
- * Areas with a page that is pinned or bad are kept for the next time.
+ * Context: as for dynmemmap_device_show().
+ * Return: true if all struct pages exist, and can be written.
+ */
+bool dynmemmap_device_is_shown(const struct dynmemmap_area *area)
+{
+	return area_has(area, DYNMEMMAP_ALL_VMEMMAP_PAGES, false);
+}
+
+/* Its last user may add it again from here on; one that leaves nothing does not. */
+static void area_end_warm(struct dynmemmap_area *area)
+{
+	scoped_guard(raw_spinlock_irqsave, &dynmemmap_area_node(area)->lock)
+		WRITE_ONCE(area->marks, area->marks & ~DYNMEMMAP_MARK_WARM);
+	/* One whose last user has left before that had no need to. */
+	if (area->state != DYNMEMMAP_IDLE && !atomic_long_read(&area->nr_users))
+		dynmemmap_repairs_add(area);
+}
+
+static void areas_take_back(struct list_head *areas)
+{
+	struct dynmemmap_area *area;
+
+	guard(mutex)(&dynmemmap_device_mutex);
+	dynmemmap_unpopulate(areas, "device");
+	list_for_each_entry(area, areas, pool_list)
+		area_end_warm(area);
+}
+
+/**
+ * dynmemmap_device_take_back() - take the struct pages that nobody uses any more
+ * @areas:	areas of devices that are marked as warm, by pool_list, of one node
+ *
+ * Areas with a page that is pinned or bad are kept for the next time. First users
+ * wait for one batch at the most.
  *
  * Context: process context, may sleep; dynmemmap_take_back_mutex held.
  */
 void dynmemmap_device_take_back(struct list_head *areas)
 {
-	struct dynmemmap_area *area;
+	while (!list_empty(areas)) {
+		LIST_HEAD(batch);
+		unsigned int i;
 
-	guard(mutex)(&dynmemmap_device_mutex);
-	dynmemmap_unpopulate(areas);
-	/* One that has users again comes back with the last of them. */
-	list_for_each_entry(area, areas, pool_list)
-		if (area->state != DYNMEMMAP_IDLE && !atomic_long_read(&area->nr_users))
-			dynmemmap_repairs_add(area);
+		for (i = 0; i < TAKE_BACK_BATCH_AREAS && !list_empty(areas); i++)
+			list_move_tail(areas->next, &batch);
+		areas_take_back(&batch);
+		cond_resched();
+	}
 }
 
 /**

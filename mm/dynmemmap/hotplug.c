@@ -76,7 +76,7 @@ static void section_release(struct dynmemmap_area *areas)
 		WRITE_ONCE(area->zone, NULL);
 		list_add(&area->pool_list, &list);
 	}
-	dynmemmap_unpopulate(&list);
+	dynmemmap_unpopulate(&list, "offline");
 }
 
 /**

@@ -17,8 +17,8 @@
 #include "../internal.h"
 #include "../page_alloc.h"
 
-/* Areas that an allocation makes free memory of at once. */
-#define RECYCLE_AREAS	4
+/* Areas of the cache that are made free memory of at once. */
+#define LEND_AREAS	4
 /* For those who cannot fail: all of the zones' reserves. */
 #define GFP_POPULATE_NOFAIL	(GFP_ATOMIC | __GFP_MEMALLOC)
 
@@ -202,25 +202,66 @@ bool dynmemmap_cache_take_area(struct dynmemmap_area *area)
 	return true;
 }
 
-bool __dynmemmap_recycle(struct zone *zone, gfp_t gfp)
+static void area_cache_again(struct dynmemmap_area *area)
+{
+	guard(spinlock_irqsave)(&area->zone->lock);
+	dynmemmap_cache_add(dynmemmap_zone_pool(area->zone), area);
+}
+
+/**
+ * dynmemmap_cache_lend() - make free memory of an area of the cache, and lend it
+ * @area:	an area that was in the cache, is MOVING, and the caller's
+ * @reason:	for the trace
+ *
+ * In place: no page table goes, for which a caller among the allocations might have
+ * to wait for a lock that its own callers hold.
+ *
+ * Context: process context, interrupts enabled; takes zone->lock.
+ * Return: true if the area was lent; false if there is no memory for its struct pages,
+ * and it is in cache or pool.
+ */
+bool dynmemmap_cache_lend(struct dynmemmap_area *area, const char *reason)
+{
+	if (READ_ONCE(area->state) == DYNMEMMAP_SPLIT) {
+		prepare_tails(dynmemmap_area_page(area, BIT(DYNMEMMAP_HUGE_PREP_ORDER)),
+			      dynmemmap_area_page(area, 0) + DYNMEMMAP_AREA_NR_PAGES);
+	} else if (!dynmemmap_populate_free(area, reason)) {
+		area_cache_again(area);
+		return false;
+	}
+	return dynmemmap_area_lend(area, reason);
+}
+
+/**
+ * dynmemmap_cache_lend_some() - lend areas of the cache of a zone
+ * @zone:	the zone
+ * @reason:	for the trace
+ *
+ * Context: process context, interrupts enabled; takes zone->lock.
+ * Return: true if any was lent.
+ */
+bool dynmemmap_cache_lend_some(struct zone *zone, const char *reason)
 {
 	struct dynmemmap_area *area, *next;
 	LIST_HEAD(areas);
 	bool lent = false;
 
-	if (!READ_ONCE(dynmemmap_zone_pool(zone)->nr_cached))
-		return false;
-	if (!gfpflags_allow_blocking(gfp)) {
-		dynmemmap_worker_kick(dynmemmap_nodes[zone_to_nid(zone)]);
-		return false;
-	}
-	dynmemmap_cache_take(zone, RECYCLE_AREAS, &areas);
-	dynmemmap_unpopulate(&areas);
+	dynmemmap_cache_take(zone, LEND_AREAS, &areas);
 	list_for_each_entry_safe(area, next, &areas, pool_list) {
 		list_del_init(&area->pool_list);
-		lent |= dynmemmap_area_lend(area, "recycle");
+		lent |= dynmemmap_cache_lend(area, reason);
 	}
 	return lent;
+}
+
+bool __dynmemmap_recycle(struct zone *zone, gfp_t gfp)
+{
+	if (!READ_ONCE(dynmemmap_zone_pool(zone)->nr_cached))
+		return false;
+	if (gfpflags_allow_blocking(gfp) && dynmemmap_cache_lend_some(zone, "recycle"))
+		return true;
+	dynmemmap_worker_kick(dynmemmap_nodes[zone_to_nid(zone)]);
+	return false;
 }
 
 /*
@@ -278,18 +319,10 @@ static bool pmd_populate_folio(struct vm_area_struct *vma, pmd_t *pmd, gfp_t gfp
 	return populated;
 }
 
-/* What a PMD of a file mapped is mapped again when it is used, page by page. */
-static bool pmd_split_writes_tails(const struct vm_area_struct *vma)
-{
-	return vma_is_anonymous(vma);
-}
-
 void __dynmemmap_pmd_populate(struct vm_area_struct *vma, pmd_t *pmd)
 {
 	const bool reclaims = current->flags & PF_MEMALLOC;
 
-	if (!pmd_split_writes_tails(vma))
-		return;
 	pmd_populate_folio(vma, pmd, reclaims ? GFP_POPULATE_NOFAIL : GFP_KERNEL | __GFP_NOFAIL);
 }
 
@@ -297,7 +330,7 @@ bool __dynmemmap_vma_populate(struct vm_area_struct *vma, unsigned long addr)
 {
 	pmd_t *pmd;
 
-	if (IS_ALIGNED(addr, PMD_SIZE) || !pmd_split_writes_tails(vma))
+	if (IS_ALIGNED(addr, PMD_SIZE))
 		return true;
 	pmd = mm_find_pmd(vma->vm_mm, addr);
 	return !pmd || pmd_populate_folio(vma, pmd, GFP_KERNEL);

@@ -160,7 +160,7 @@ bool dynmemmap_populate_huge(struct dynmemmap_area *area, const char *reason)
 		return false;
 	dynmemmap_vmemmap_fill_huge(area, frames[0], tail);
 	scoped_guard(raw_spinlock_irqsave, &node->lock) {
-		if (area->state != DYNMEMMAP_IDLE)
+		if (!dynmemmap_area_exists(area) || area->state != DYNMEMMAP_IDLE)
 			break;
 		dynmemmap_vmemmap_map(area, frames);
 		dynmemmap_vmemmap_map_tails(area, tail);
@@ -169,6 +169,43 @@ bool dynmemmap_populate_huge(struct dynmemmap_area *area, const char *reason)
 	dynmemmap_frames_put(node, frames, DYNMEMMAP_POPULATE_NR_FRAMES);
 	if (READ_ONCE(area->state) != DYNMEMMAP_HUGE)
 		return false;
+	count_vm_event(DYNMEMMAP_POPULATE);
+	trace_dynmemmap_populate(area->area_nr, area->nid, reason, local_clock() - start);
+	return true;
+}
+
+static void area_flush_tails(struct dynmemmap_area *area)
+{
+	/* With interrupts off other CPUs could not be told. */
+	lockdep_assert_irqs_enabled();
+	dynmemmap_vmemmap_flush(area, area, false);
+}
+
+/**
+ * dynmemmap_populate_free() - give the tails of a free HUGE area their own frames
+ * @area:	an area that is MOVING and HUGE, its head prepared as that of free memory
+ * @reason:	for the trace
+ *
+ * They are tails of nothing then, as those of any free area.
+ *
+ * Context: as dynmemmap_populate(), with interrupts enabled.
+ * Return: true if the area is SPLIT, false if stock and pools are empty.
+ */
+bool dynmemmap_populate_free(struct dynmemmap_area *area, const char *reason)
+{
+	struct dynmemmap_node *node = dynmemmap_area_node(area);
+	struct page *frames[DYNMEMMAP_POPULATE_NR_FRAMES];
+	u64 start = local_clock();
+
+	if (!dynmemmap_frames_take(node, frames, DYNMEMMAP_ALL_VMEMMAP_PAGES & ~BIT(0)))
+		return false;
+	dynmemmap_vmemmap_fill(area, frames);
+	scoped_guard(raw_spinlock_irqsave, &node->lock) {
+		dynmemmap_vmemmap_map(area, frames);
+		dynmemmap_set_state(area, DYNMEMMAP_SPLIT);
+	}
+	dynmemmap_frames_put(node, frames, DYNMEMMAP_POPULATE_NR_FRAMES);
+	area_flush_tails(area);
 	count_vm_event(DYNMEMMAP_POPULATE);
 	trace_dynmemmap_populate(area->area_nr, area->nid, reason, local_clock() - start);
 	return true;
@@ -211,13 +248,6 @@ static bool area_map_tails(struct dynmemmap_area *area, struct page **frames)
 	dynmemmap_vmemmap_map(area, frames);
 	dynmemmap_set_state(area, DYNMEMMAP_SPLIT);
 	return true;
-}
-
-static void area_flush_tails(struct dynmemmap_area *area)
-{
-	/* With interrupts off other CPUs could not be told. */
-	lockdep_assert_irqs_enabled();
-	dynmemmap_vmemmap_flush(area, area, false);
 }
 
 /**
@@ -296,6 +326,7 @@ bool dynmemmap_self_host(struct dynmemmap_area *area)
 {
 	struct dynmemmap_node *node = dynmemmap_area_node(area);
 	struct page *frames[DYNMEMMAP_POPULATE_NR_FRAMES];
+	u64 start = local_clock();
 	unsigned int i;
 
 	for (i = 0; i < DYNMEMMAP_AREA_NR_FRAMES; i++)
@@ -315,7 +346,8 @@ bool dynmemmap_self_host(struct dynmemmap_area *area)
 		dynmemmap_vmemmap_map(area, frames);
 		dynmemmap_set_state(area, DYNMEMMAP_SPLIT);
 		count_vm_event(DYNMEMMAP_POPULATE);
-		trace_dynmemmap_populate(area->area_nr, area->nid, "self-host", 0);
+		trace_dynmemmap_populate(area->area_nr, area->nid, "self-host",
+					 local_clock() - start);
 	}
 	return dynmemmap_vmemmap_is_self_hosted(area);
 }
@@ -364,7 +396,7 @@ static void unmapped_add(struct unmapped *unmapped, struct dynmemmap_area *area)
 }
 
 /* One flush, and the frames go back to the stock after it. */
-static void unmapped_flush(struct unmapped *unmapped, u64 start)
+static void unmapped_flush(struct unmapped *unmapped, const char *reason, u64 start)
 {
 	struct dynmemmap_node *node;
 	struct page *frame, *next;
@@ -379,13 +411,15 @@ static void unmapped_flush(struct unmapped *unmapped, u64 start)
 	}
 	count_vm_events(DYNMEMMAP_UNPOPULATE, unmapped->nr_areas);
 	trace_dynmemmap_unpopulate(unmapped->lowest->area_nr, unmapped->highest->area_nr,
-				   unmapped->nr_areas, node->nid, local_clock() - start);
+				   unmapped->nr_areas, node->nid, reason,
+				   local_clock() - start);
 }
 
 /**
  * dynmemmap_unpopulate() - take the struct pages of areas away
  * @areas:	by pool_list, of one node; MOVING with every page free, or of a device;
  *		IDLE ones stay so
+ * @reason:	for the trace
  *
  * Areas that host their own struct pages keep the frames. One that hosts the page
  * table of its section stays SPLIT while others need that, and one of a device as it
@@ -393,7 +427,7 @@ static void unmapped_flush(struct unmapped *unmapped, u64 start)
  *
  * Context: process context, may sleep.
  */
-void dynmemmap_unpopulate(struct list_head *areas)
+void dynmemmap_unpopulate(struct list_head *areas, const char *reason)
 {
 	struct unmapped unmapped = { .frames = LIST_HEAD_INIT(unmapped.frames) };
 	struct dynmemmap_area *area;
@@ -401,22 +435,23 @@ void dynmemmap_unpopulate(struct list_head *areas)
 
 	list_for_each_entry(area, areas, pool_list)
 		unmapped_add(&unmapped, area);
-	unmapped_flush(&unmapped, start);
+	unmapped_flush(&unmapped, reason, start);
 }
 
 /**
  * dynmemmap_unpopulate_area() - take the struct pages of one area away
  * @area:	as for dynmemmap_unpopulate(), whoever uses its pool_list
+ * @reason:	for the trace
  *
  * Context: process context, may sleep.
  * Return: true if it was populated, and is IDLE now.
  */
-bool dynmemmap_unpopulate_area(struct dynmemmap_area *area)
+bool dynmemmap_unpopulate_area(struct dynmemmap_area *area, const char *reason)
 {
 	struct unmapped unmapped = { .frames = LIST_HEAD_INIT(unmapped.frames) };
 	u64 start = local_clock();
 
 	unmapped_add(&unmapped, area);
-	unmapped_flush(&unmapped, start);
+	unmapped_flush(&unmapped, reason, start);
 	return unmapped.nr_areas;
 }

@@ -5,7 +5,8 @@
  * Code that looks at page frames it does not hold can always lose the race with
  * an area that leaves the buddy allocator. Its read is repaired: the area gets
  * its struct pages, which say that the memory is free, and keeps them until the
- * worker takes them away. A write is a bug in the kernel, and is not repaired.
+ * worker takes them away. An attempt to get a reference is a read, too, because it
+ * fails then. A write is a bug in the kernel, and is not repaired.
  */
 #include <linux/extable.h>
 #include <linux/hardirq.h>
@@ -46,7 +47,9 @@ static struct dynmemmap_area *node_remove_warm(struct dynmemmap_node *node)
 		return NULL;
 	area = area_by_link(node->warm_nr);
 	node->warm_nr = area->next_warm_nr;
-	WRITE_ONCE(area->marks, area->marks & ~DYNMEMMAP_MARK_WARM);
+	/* Others become MOVING, or stay where they are; those are used meanwhile. */
+	if (area->owner != DYNMEMMAP_DEVICE)
+		WRITE_ONCE(area->marks, area->marks & ~DYNMEMMAP_MARK_WARM);
 	return area;
 }
 
@@ -100,7 +103,7 @@ void dynmemmap_repairs_undo(struct dynmemmap_node *node)
 			continue;
 		list_add(&area->pool_list, &areas);
 		if (READ_ONCE(area->state) == DYNMEMMAP_SPLIT)
-			dynmemmap_unpopulate_area(area);
+			dynmemmap_unpopulate_area(area, "repair");
 		if (READ_ONCE(area->state) == DYNMEMMAP_SPLIT)
 			list_move(&area->pool_list, &kept);
 		dynmemmap_pool_give(&areas);
@@ -109,6 +112,13 @@ void dynmemmap_repairs_undo(struct dynmemmap_node *node)
 	list_for_each_entry(area, &kept, pool_list)
 		dynmemmap_repairs_add(area);
 	dynmemmap_pool_give_last(&kept);
+}
+
+static void count_repair(struct dynmemmap_node *node, bool write)
+{
+	atomic_long_inc(&node->nr_repairs[write ? DYNMEMMAP_REPAIR_WRITE :
+						  DYNMEMMAP_REPAIR_READ]);
+	count_vm_event(write ? DYNMEMMAP_REPAIR_WRITES : DYNMEMMAP_REPAIR_READS);
 }
 
 /**
@@ -140,8 +150,7 @@ bool dynmemmap_repair(unsigned long address, bool write, bool present, unsigned 
 
 	node = dynmemmap_area_node(area);
 	if (write) {
-		atomic_long_inc(&node->nr_repairs[DYNMEMMAP_REPAIR_WRITE]);
-		count_vm_event(DYNMEMMAP_REPAIR_WRITES);
+		count_repair(node, true);
 		return false;
 	}
 	if (dynmemmap_frames_try_take(node, frames, DYNMEMMAP_ALL_VMEMMAP_PAGES)) {
@@ -153,8 +162,7 @@ bool dynmemmap_repair(unsigned long address, bool write, bool present, unsigned 
 	}
 
 	dynmemmap_repairs_add(area);
-	atomic_long_inc(&node->nr_repairs[DYNMEMMAP_REPAIR_READ]);
-	count_vm_event(DYNMEMMAP_REPAIR_READS);
+	count_repair(node, false);
 	WRITE_ONCE(node->repaired_ip, ip);
 	dynmemmap_worker_kick(node);
 	trace_dynmemmap_repair(area->area_nr, area->nid, false, ip, local_clock() - start);
@@ -164,6 +172,7 @@ bool dynmemmap_repair(unsigned long address, bool write, bool present, unsigned 
 /**
  * dynmemmap_repair_tail() - repair a write to a shared tail
  * @address:	the address that was written
+ * @write:	would it have been written? Not if a reference to an old folio was tried
  * @ip:		the instruction that faulted
  *
  * Somebody has missed to call dynmemmap_folio_populate(), and this may be too late
@@ -172,19 +181,21 @@ bool dynmemmap_repair(unsigned long address, bool write, bool present, unsigned 
  * Context: the page fault handler, interrupts enabled, as they were.
  * Return: true if the write is worth another try.
  */
-bool dynmemmap_repair_tail(unsigned long address, unsigned long ip)
+bool dynmemmap_repair_tail(unsigned long address, bool write, unsigned long ip)
 {
 	unsigned long pfn = page_to_pfn((struct page *)ALIGN_DOWN(address, sizeof(struct page)));
 	struct dynmemmap_area *area = dynmemmap_area_of(pfn);
 	u64 start = local_clock();
 
-	if (!area || READ_ONCE(area->state) != DYNMEMMAP_HUGE ||
-	    !dynmemmap_populate_tails(area, GFP_ATOMIC, "repair"))
+	if (!area || READ_ONCE(area->state) != DYNMEMMAP_HUGE)
+		return false;
+	/* Nor can it be mended if nobody uses the area. */
+	if (!dynmemmap_populate_tails(area, GFP_ATOMIC, "repair") ||
+	    READ_ONCE(area->state) == DYNMEMMAP_HUGE)
 		return false;
 
-	atomic_long_inc(&dynmemmap_area_node(area)->nr_repairs[DYNMEMMAP_REPAIR_WRITE]);
-	count_vm_event(DYNMEMMAP_REPAIR_WRITES);
-	WARN_ONCE(true, "dynmemmap: repaired a write to a shared tail by %pS\n", (void *)ip);
-	trace_dynmemmap_repair(area->area_nr, area->nid, true, ip, local_clock() - start);
+	count_repair(dynmemmap_area_node(area), write);
+	WARN_ONCE(write, "dynmemmap: repaired a write to a shared tail by %pS\n", (void *)ip);
+	trace_dynmemmap_repair(area->area_nr, area->nid, write, ip, local_clock() - start);
 	return true;
 }

@@ -116,7 +116,7 @@ static void singles_change_free(struct dynmemmap_stock *stock, int change)
 	WRITE_ONCE(stock->nr_free, stock->nr_free + change);
 }
 
-static struct page *stock_take_one(struct dynmemmap_stock *stock)
+static struct page *stock_take_any(struct dynmemmap_stock *stock)
 {
 	struct dynmemmap_donor *donor;
 	struct page *frame;
@@ -129,9 +129,22 @@ static struct page *stock_take_one(struct dynmemmap_stock *stock)
 	}
 
 	donor = stock_fullest_donor(stock);
+	if (!donor)
+		return NULL;
 	frame = list_first_entry(&donor->free_frames, struct page, lru);
 	list_del(&frame->lru);
 	donor_change_free(stock, donor, -1);
+	return frame;
+}
+
+/* One whose memory has failed counts as used for ever, and keeps its donor. */
+static struct page *stock_take_one(struct dynmemmap_stock *stock)
+{
+	struct page *frame;
+
+	do {
+		frame = stock_take_any(stock);
+	} while (frame && unlikely(PageHWPoison(frame)));
 	return frame;
 }
 
@@ -151,8 +164,14 @@ bool dynmemmap_stock_take(struct dynmemmap_stock *stock, unsigned int nr_frames,
 
 	if (stock->nr_free < nr_frames)
 		return false;
-	for (i = 0; i < nr_frames; i++)
+	for (i = 0; i < nr_frames; i++) {
 		frames[i] = stock_take_one(stock);
+		if (frames[i])
+			continue;
+		while (i--)
+			dynmemmap_stock_put(stock, frames[i]);
+		return false;
+	}
 	return true;
 }
 
@@ -203,7 +222,7 @@ struct page *dynmemmap_stock_remove_single(struct dynmemmap_stock *stock,
 	if (!stock->nr_singles_free || stock->nr_free <= nr_reserve)
 		return NULL;
 	WRITE_ONCE(stock->nr_frames, stock->nr_frames - 1);
-	return stock_take_one(stock);
+	return stock_take_any(stock);
 }
 
 /**

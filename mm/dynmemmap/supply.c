@@ -7,6 +7,10 @@
  * not even the frames for that are left, an area becomes a donor: it hosts its
  * own struct pages, gives the other frames, and stays until it gets them all back.
  */
+#include <linux/mm.h>
+#include <linux/page_owner.h>
+#include <linux/pgalloc_tag.h>
+
 #include "core.h"
 #include "../internal.h"
 
@@ -130,6 +134,10 @@ static bool area_cut(struct dynmemmap_node *node, struct zone *zone)
 		return false;
 
 	first = dynmemmap_area_page(area, 0);
+	for (i = 0; i < DYNMEMMAP_AREA_NR_PAGES; i++) {
+		set_page_owner(first + i, 0, GFP_NOWAIT);
+		clear_page_tag_ref(first + i);
+	}
 	memmap_pages_add(DYNMEMMAP_AREA_NR_PAGES);
 	guard(raw_spinlock_irqsave)(&node->lock);
 	for (i = 0; i < DYNMEMMAP_AREA_NR_PAGES; i++) {
@@ -303,16 +311,22 @@ static void donor_return_area(struct dynmemmap_donor *donor)
 	struct dynmemmap_area *area = container_of(donor, struct dynmemmap_area, donor);
 	LIST_HEAD(areas);
 
+	/* It is given up: nobody is to have that page, and nothing else knows of it. */
+	if (dynmemmap_block_has_poison(dynmemmap_area_page(area, 0), DYNMEMMAP_AREA_ORDER))
+		return;
 	dynmemmap_set_owner(area, DYNMEMMAP_MOVING);
 	INIT_LIST_HEAD(&area->pool_list);
 	list_add(&area->pool_list, &areas);
 	memmap_pages_add(-donor->nr_frames);
 	atomic_long_sub(DYNMEMMAP_AREA_NR_PAGES - donor->nr_frames,
 			&dynmemmap_area_node(area)->nr_own_frames);
-	dynmemmap_unpopulate(&areas);
+	/* As that of any free page. */
+	set_page_count(dynmemmap_area_page(area, 0), 0);
+	dynmemmap_unpopulate(&areas, "stock");
+	/* Others may need the page table that it hosts. */
 	if (area->state == DYNMEMMAP_SPLIT)
 		dynmemmap_repairs_add(area);
-	dynmemmap_pool_give(&areas);
+	dynmemmap_pool_give_last(&areas);
 }
 
 /**

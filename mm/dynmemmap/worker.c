@@ -12,11 +12,14 @@
 #include "core.h"
 #include "../internal.h"
 #include "../page_alloc.h"
+#include "../page_reporting.h"
 
 /* Areas that one hold of zone->lock isolates and one TLB flush unmaps: 64 MiB. */
 #define TAKE_BACK_BATCH_AREAS	32
 /* No pass counts more free areas: 32 GiB. Counting holds zone->lock. */
 #define COUNT_MAX_AREAS		16384
+/* How often to look whether free memory has become scattered. */
+#define WATCH_INTERVAL		(10 * HZ)
 /* Passes that drain the lists of the CPUs after memory was lent or became free. */
 #define DRAIN_PASSES		3
 
@@ -33,15 +36,28 @@ unsigned int dynmemmap_keep_areas = 4;
 /* How long an area has to be free before it is taken back, at least. */
 unsigned int dynmemmap_take_back_delay_ms = 1000;
 
-/*
- * May the area of a free block be taken back? Not if it has a static memmap, or
- * lies in a section that begins on another node, whose stock it would use.
- */
-static bool block_is_managed(const struct zone *zone, unsigned long pfn)
+/* The host gets memory that is free before it has no struct pages. */
+static bool block_is_reported(const struct page *page)
 {
-	struct dynmemmap_area *area = dynmemmap_area_of(pfn);
+#ifdef CONFIG_PAGE_REPORTING
+	return !static_branch_unlikely(&page_reporting_enabled) || PageReported(page);
+#else
+	return true;
+#endif
+}
 
-	return area && area->nid == zone_to_nid(zone);
+/*
+ * May a free block be taken back? Not if it has a static memmap, or lies in a section
+ * that begins on another node, whose stock it would use.
+ */
+static bool block_may_leave(const struct zone *zone, const struct page *page,
+			    unsigned int order)
+{
+	struct dynmemmap_area *area = dynmemmap_area_of(page_to_pfn(page));
+
+	lockdep_assert_held(&zone->lock);
+	return area && area->nid == zone_to_nid(zone) && block_is_reported(page) &&
+	       !dynmemmap_block_has_poison(page, order);
 }
 
 /*
@@ -82,7 +98,7 @@ static unsigned long freelist_isolate(struct zone *zone, unsigned int order, uns
 
 		if (nr_isolated >= nr_wanted)
 			break;
-		if (!block_is_managed(zone, page_to_pfn(page)))
+		if (!block_may_leave(zone, page, order))
 			continue;
 		nr_areas = block_isolate(zone, page, order, areas);
 		if (!nr_areas)
@@ -118,7 +134,7 @@ static unsigned long zone_count_blocks(struct zone *zone, unsigned long nr_max)
 		for (mt = 0; mt < MIGRATE_PCPTYPES; mt++)
 			list_for_each_entry(page, &zone->free_area[order].free_list[mt],
 					    buddy_list) {
-				if (!block_is_managed(zone, page_to_pfn(page)))
+				if (!block_may_leave(zone, page, order))
 					continue;
 				nr_blocks += 1UL << (order - DYNMEMMAP_AREA_ORDER);
 				if (nr_blocks >= nr_max)
@@ -135,15 +151,18 @@ static bool may_take_back(void)
 
 /* Move isolated areas into the pool; @start is when isolating them began. */
 static void areas_take_back(struct zone *zone, struct list_head *areas, unsigned long nr_areas,
-			    u64 start)
+			    const char *reason, u64 start)
 {
+	u32 first_area_nr;
+
 	if (!nr_areas)
 		return;
-	dynmemmap_unpopulate(areas);
+	first_area_nr = list_first_entry(areas, struct dynmemmap_area, pool_list)->area_nr;
+	dynmemmap_unpopulate(areas, reason);
 	dynmemmap_pool_give(areas);
 	count_vm_events(DYNMEMMAP_TAKE_BACK, nr_areas);
-	trace_dynmemmap_take_back(nr_areas, zone_to_nid(zone), zone_idx(zone),
-				  local_clock() - start);
+	trace_dynmemmap_take_back(first_area_nr, nr_areas, zone_to_nid(zone), zone_idx(zone),
+				  reason, local_clock() - start);
 }
 
 /*
@@ -162,7 +181,7 @@ static unsigned long zone_take_back(struct zone *zone, unsigned long nr_wanted)
 
 	nr_isolated = zone_isolate(zone, min_t(unsigned long, nr_wanted, TAKE_BACK_BATCH_AREAS),
 				   &areas);
-	areas_take_back(zone, &areas, nr_isolated, start);
+	areas_take_back(zone, &areas, nr_isolated, "free", start);
 	return nr_isolated;
 }
 
@@ -177,7 +196,7 @@ static unsigned long range_isolate(struct zone *zone, unsigned long pfn, unsigne
 
 		if (page && PageBuddy(page) && buddy_order(page) >= order) {
 			order = buddy_order(page);
-			if (block_is_managed(zone, pfn))
+			if (block_may_leave(zone, page, order))
 				*nr_isolated += block_isolate(zone, page, order, areas);
 		}
 		pfn += 1UL << order;
@@ -197,7 +216,7 @@ void __dynmemmap_take_back_range(struct zone *zone, unsigned long start_pfn,
 		u64 start = local_clock();
 
 		pfn = range_isolate(zone, pfn, end_pfn, &areas, &nr_isolated);
-		areas_take_back(zone, &areas, nr_isolated, start);
+		areas_take_back(zone, &areas, nr_isolated, "online", start);
 		cond_resched();
 	}
 }
@@ -330,28 +349,35 @@ void dynmemmap_worker_kick(struct dynmemmap_node *node)
 		irq_work_queue(&node->kick_work);
 }
 
+/*
+ * One batch of what is too much in the cache of a zone, into the pool; while nothing
+ * may enter that, into the free lists.
+ * Return: true if there may be more.
+ */
+static bool zone_trim_some(struct zone *zone)
+{
+	unsigned long nr_cached = READ_ONCE(dynmemmap_zone_pool(zone)->nr_cached);
+	unsigned long nr_excess = dynmemmap_policy_excess(nr_cached,
+							  READ_ONCE(dynmemmap_keep_areas));
+	LIST_HEAD(areas);
+	u64 start = local_clock();
+
+	if (!nr_excess)
+		return false;
+	guard(mutex)(&dynmemmap_take_back_mutex);
+	if (!may_take_back())
+		return dynmemmap_cache_lend_some(zone, "recycle");
+	nr_excess = dynmemmap_cache_take(zone, min_t(unsigned long, nr_excess,
+						     TAKE_BACK_BATCH_AREAS), &areas);
+	areas_take_back(zone, &areas, nr_excess, "cache", start);
+	return nr_excess;
+}
+
 /* Leave no more than as many areas as are left to the buddy allocator. */
 static void zone_trim(struct zone *zone)
 {
-	struct dynmemmap_pool *pool = dynmemmap_zone_pool(zone);
-	unsigned long nr_excess, nr_taken = 1;
-
-	while (nr_taken) {
-		LIST_HEAD(areas);
-		u64 start = local_clock();
-
+	while (zone_trim_some(zone))
 		cond_resched();
-		nr_excess = dynmemmap_policy_excess(READ_ONCE(pool->nr_cached),
-						    READ_ONCE(dynmemmap_keep_areas));
-		if (!nr_excess)
-			return;
-		guard(mutex)(&dynmemmap_take_back_mutex);
-		if (!may_take_back())
-			return;
-		nr_taken = dynmemmap_cache_take(zone, min_t(unsigned long, nr_excess,
-							    TAKE_BACK_BATCH_AREAS), &areas);
-		areas_take_back(zone, &areas, nr_taken, start);
-	}
 }
 
 /**
@@ -404,6 +430,26 @@ void dynmemmap_worker(struct work_struct *work)
 		dynmemmap_worker_kick(node);
 }
 
+/**
+ * dynmemmap_watch() - start the worker if much memory is free, but scattered
+ * @work:	embedded in the node
+ *
+ * Nobody says so when it becomes free page by page.
+ *
+ * Context: workqueue. Runs again by itself, when the CPU is awake anyway.
+ */
+void dynmemmap_watch(struct work_struct *work)
+{
+	struct dynmemmap_node *node = container_of(to_delayed_work(work),
+						   struct dynmemmap_node, watch_work);
+	struct zone *zone, *zones = NODE_DATA(node->nid)->node_zones;
+
+	for (zone = zones; zone < zones + MAX_NR_ZONES; zone++)
+		if (populated_zone(zone) && dynmemmap_zone_is_scattered(zone))
+			dynmemmap_worker_kick(node);
+	queue_delayed_work(system_dfl_wq, &node->watch_work, WATCH_INTERVAL);
+}
+
 void __dynmemmap_free_notify(struct zone *zone)
 {
 	struct dynmemmap_node *node = dynmemmap_nodes[zone_to_nid(zone)];
@@ -419,11 +465,14 @@ void __dynmemmap_pcp_notify(struct zone *zone, unsigned long nr_pages)
 		__dynmemmap_free_notify(zone);
 }
 
-static struct dynmemmap_area *pool_area_of(unsigned long pfn)
+/* Is it RAM some of whose struct pages do not exist? A snapshot. */
+static bool area_lacks_pages(const struct dynmemmap_area *area)
 {
-	struct dynmemmap_area *area = dynmemmap_area_of(pfn);
+	const u8 owner = READ_ONCE(area->owner);
 
-	return area && READ_ONCE(area->owner) == DYNMEMMAP_POOL ? area : NULL;
+	return owner == DYNMEMMAP_POOL ||
+	       ((owner == DYNMEMMAP_CACHE || owner == DYNMEMMAP_KERNEL) &&
+		READ_ONCE(area->state) == DYNMEMMAP_HUGE);
 }
 
 /*
@@ -436,8 +485,8 @@ static void range_provide(unsigned long pfn, unsigned long end_pfn)
 	unsigned long nr_areas = 0;
 
 	for (; pfn < end_pfn; pfn += DYNMEMMAP_AREA_NR_PAGES) {
-		area = pool_area_of(pfn);
-		if (!area)
+		area = dynmemmap_area_of(pfn);
+		if (!area || !area_lacks_pages(area))
 			continue;
 		nr_areas++;
 		last = area;
@@ -446,15 +495,15 @@ static void range_provide(unsigned long pfn, unsigned long end_pfn)
 		dynmemmap_stock_provide(dynmemmap_area_node(last), nr_areas, GFP_NOWAIT);
 }
 
-/* Return: true if the area is no longer in pool or cache. */
+/* Return: true if the area was in pool or cache, and was lent if there was memory. */
 static bool area_lend_for_range(struct dynmemmap_area *area)
 {
-	/* What struct pages it has in the cache are not those of free pages. */
 	if (dynmemmap_cache_take_area(area))
-		dynmemmap_unpopulate_area(area);
-	else if (!dynmemmap_pool_take_area(area))
+		dynmemmap_cache_lend(area, "range");
+	else if (dynmemmap_pool_take_area(area))
+		dynmemmap_area_lend(area, "range");
+	else
 		return false;
-	dynmemmap_area_lend(area, "range");
 	return true;
 }
 
@@ -470,15 +519,25 @@ static bool area_is_shown(struct dynmemmap_area *area)
 }
 
 /*
+ * Somebody moves the area, which takes him microseconds; but he may have been
+ * preempted by the caller.
+ */
+static void wait_for_mover(void)
+{
+	schedule_timeout_uninterruptible(1);
+}
+
+/*
  * Have all struct pages of an area, whoever has it. Nothing enters the pool now, and
  * nothing but HUGE areas the cache: after this there is none in the range.
  */
-static void area_show(struct dynmemmap_area *area)
+static void area_show(struct dynmemmap_area *area, bool devices)
 {
-	for (;; cpu_relax()) {
+	for (;; wait_for_mover()) {
 		switch (READ_ONCE(area->owner)) {
 		case DYNMEMMAP_DEVICE:
-			dynmemmap_device_show(area);
+			if (devices)
+				dynmemmap_device_show(area);
 			return;
 		case DYNMEMMAP_POOL:
 		case DYNMEMMAP_CACHE:
@@ -500,7 +559,7 @@ static void area_show(struct dynmemmap_area *area)
 	}
 }
 
-static void range_lend(unsigned long start_pfn, unsigned long end_pfn)
+static void range_lend(unsigned long start_pfn, unsigned long end_pfn, bool devices)
 {
 	unsigned long pfn = ALIGN_DOWN(start_pfn, DYNMEMMAP_AREA_NR_PAGES);
 	unsigned long section_end_pfn;
@@ -512,19 +571,57 @@ static void range_lend(unsigned long start_pfn, unsigned long end_pfn)
 		for (; pfn < section_end_pfn; pfn += DYNMEMMAP_AREA_NR_PAGES) {
 			area = dynmemmap_area_of(pfn);
 			if (area)
-				area_show(area);
+				area_show(area, devices);
 		}
 		cond_resched();
 	}
 }
 
+static void range_hold(void)
+{
+	guard(mutex)(&dynmemmap_take_back_mutex);
+	nr_ranges++;
+}
+
 void __dynmemmap_range_get(unsigned long start_pfn, unsigned long end_pfn)
 {
-	scoped_guard(mutex, &dynmemmap_take_back_mutex)
-		nr_ranges++;
-	range_lend(start_pfn, end_pfn);
+	range_hold();
+	range_lend(start_pfn, end_pfn, true);
 }
 EXPORT_SYMBOL_GPL(__dynmemmap_range_get);
+
+/**
+ * dynmemmap_ram_get() - have all struct pages of all RAM
+ *
+ * And none of devices, of which there may be more than RAM can hold. As
+ * dynmemmap_range_get(), and ended by dynmemmap_range_put().
+ *
+ * Context: process context, may sleep.
+ */
+void dynmemmap_ram_get(void)
+{
+	range_hold();
+	range_lend(0, max_pfn, false);
+}
+
+/* Has an area that is in a range all its struct pages? */
+static bool area_is_lent(struct dynmemmap_area *area)
+{
+	/* Nothing is taken back now: somebody is just lending it. */
+	while (READ_ONCE(area->zone) && READ_ONCE(area->owner) == DYNMEMMAP_MOVING)
+		wait_for_mover();
+	switch (READ_ONCE(area->owner)) {
+	case DYNMEMMAP_KERNEL:
+		return area_is_shown(area);
+	case DYNMEMMAP_DEVICE:
+		return dynmemmap_device_is_shown(area);
+	case DYNMEMMAP_STOCK:
+		return true;
+	default:
+		/* Offline memory is nobody's to lend. */
+		return !READ_ONCE(area->zone);
+	}
+}
 
 bool __dynmemmap_range_is_lent(unsigned long start_pfn, unsigned long end_pfn)
 {
@@ -533,11 +630,7 @@ bool __dynmemmap_range_is_lent(unsigned long start_pfn, unsigned long end_pfn)
 	for (; pfn < end_pfn; pfn += DYNMEMMAP_AREA_NR_PAGES) {
 		struct dynmemmap_area *area = dynmemmap_area_of(pfn);
 
-		/* Nothing is taken back now: somebody is just lending it. */
-		while (area && READ_ONCE(area->zone) &&
-		       READ_ONCE(area->owner) == DYNMEMMAP_MOVING)
-			cpu_relax();
-		if (dynmemmap_pfn_in_pool(pfn))
+		if (area && !area_is_lent(area))
 			return false;
 	}
 	return true;

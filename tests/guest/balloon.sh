@@ -4,6 +4,7 @@
 # A balloon takes memory away from the guest, and gives it back.
 #
 # kernels: dynamic
+# also: debug
 # mem: 2G
 # append: dynamic_memmap=on
 

@@ -5,6 +5,7 @@
 # gone.
 #
 # kernels: dynamic
+# also: debug
 # mem: 1G
 # append: dynamic_memmap=on
 
@@ -36,9 +37,10 @@ hold_stop some
 eventually 5 eval '(($(stat anon) == 0))'
 expect "the group has nothing" "$(stat anon)" -eq 0
 
+# Who is above the mark sleeps for seconds at a time.
 echo 50M >$group/memory.high
 echo $$ >$group/cgroup.procs
-expect_success "150 MiB above the high mark are filled" hold_start some 150
+expect_success "30 MiB above the high mark are filled" hold_start some 80
 echo $$ >/sys/fs/cgroup/cgroup.procs
 expect_success "its memory keeps its contents" hold_check some
 hold_stop some

@@ -4,6 +4,7 @@
 # Memory reserved for contiguous allocation is lent to others meanwhile.
 #
 # kernels: dynamic
+# also: debug
 # mem: 6G
 # append: dynamic_memmap=on cma=64M hugetlb_cma=1G
 

@@ -5,6 +5,7 @@
 # becomes free goes.
 #
 # kernels: dynamic
+# also: debug
 # mem: 1G
 # append: dynamic_memmap=on
 

@@ -4,6 +4,7 @@
 # Memory is set aside for a crash kernel, and one is loaded into it.
 #
 # kernels: dynamic
+# also: debug
 # mem: 1G
 # append: dynamic_memmap=on crashkernel=256M
 

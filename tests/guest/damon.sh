@@ -4,9 +4,11 @@
 # DAMON watches physical memory, most of which is idle.
 #
 # kernels: dynamic
+# also: debug
 # mem: 1G
 # append: dynamic_memmap=on
 
+# shellcheck disable=SC2016 # evaluated again and again
 . "$DYNMEMMAP/tests/guest/lib.sh"
 
 admin=/sys/kernel/mm/damon/admin/kdamonds
@@ -37,13 +39,16 @@ echo update_schemes_stats >$admin/0/state
 expect "it has looked at regions" "$(cat $context/schemes/0/stats/nr_tried)" -gt 0
 
 echo off >$admin/0/state
+expect_success "there is swap" zram_swap 512M
 echo pageout >$context/schemes/0/action
-expect_success "it pages out" eval "echo on >$admin/0/state"
+expect_success "DAMON is to page out" eval "echo on >$admin/0/state"
+paged_out=$(vmstat pswpout)
 expect_success "memory is filled meanwhile" hold_start some 300
-pause 2
+expect_success "some is paged out" eventually 30 eval '(($(vmstat pswpout) > paged_out + 1000))'
 expect_success "it keeps its contents" hold_check some
 hold_stop some
 echo off >$admin/0/state
+expect_success "swap ends" zram_swap_end
 expect_memmap_back 15
 expect_consistent
 

@@ -4,6 +4,7 @@
 # Free pages are unmapped and poisoned, and zeroed when allocated and freed.
 #
 # kernels: dynamic
+# also: debug
 # mem: 1G
 # append: dynamic_memmap=on init_on_alloc=1 init_on_free=1
 # append@debug: debug_pagealloc=on page_poison=1 init_on_alloc=0 init_on_free=0

@@ -4,6 +4,7 @@
 # The page cache goes, and its memmap with it.
 #
 # kernels: dynamic
+# also: debug
 # mem: 2G
 # append: dynamic_memmap=on
 

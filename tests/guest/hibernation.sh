@@ -5,6 +5,7 @@
 # for it, and is idle again afterwards.
 #
 # kernels: dynamic
+# also: debug
 # mem: 1G
 # append: dynamic_memmap=on
 

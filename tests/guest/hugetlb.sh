@@ -4,6 +4,7 @@
 # Huge pages of 2 MiB and of 1 GiB, allocated and freed at run time.
 #
 # kernels: dynamic
+# also: debug
 # mem: 7G
 # append: dynamic_memmap=on
 

@@ -4,6 +4,7 @@
 # Memory fails: free and idle, or in use. It is counted, and nobody gets it.
 #
 # kernels: dynamic
+# also: debug
 # mem: 1G
 # mem@debug: 1280M
 # append: dynamic_memmap=on

@@ -4,6 +4,7 @@
 # A guest that does nothing has next to no memmap, and all figures agree.
 #
 # kernels: dynamic
+# also: debug
 # mem: 4G
 # append: dynamic_memmap=on
 
@@ -22,6 +23,7 @@ if [[ $KERNEL == debug ]]; then
 	eventually 4 memmap_rests
 fi
 
+expect "the kernel says so in one line" "$(dmesg | grep -c 'dynmemmap: on: ')" -eq 1
 note "memmap: $(dm memmap_bytes) bytes of $(dm full_memmap_bytes)," \
 	"areas: $(dm areas_idle) idle, $(dm areas_split) split"
 expect "the memmap takes at most $limit_mib MiB" "$(dm memmap_bytes)" -le $((limit_mib << 20))

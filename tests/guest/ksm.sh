@@ -4,6 +4,7 @@
 # Pages of the same contents are merged, and come apart again.
 #
 # kernels: dynamic
+# also: debug
 # mem: 1G
 # append: dynamic_memmap=on
 

@@ -4,6 +4,7 @@
 # The watermarks go up and down at run time.
 #
 # kernels: dynamic
+# also: debug
 # mem: 1G
 # append: dynamic_memmap=on
 

@@ -4,6 +4,7 @@
 # A zone for movable memory only has a pool like the others.
 #
 # kernels: dynamic
+# also: debug
 # mem: 2G
 # append: dynamic_memmap=on movablecore=1G
 

@@ -5,6 +5,7 @@
 # it.
 #
 # kernels: dynamic
+# also: debug
 # mem: 2G
 # numa: 2
 # append: dynamic_memmap=on

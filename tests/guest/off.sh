@@ -4,6 +4,8 @@
 # Without the parameter, nothing of dynamic memmap is there or happens.
 #
 # kernels: dynamic
+# also: debug
+# append@debug: dynamic_memmap=off
 # mem: 1G
 
 . "$DYNMEMMAP/tests/guest/lib.sh"
@@ -14,7 +16,7 @@ hold_start some 300
 expect_success "memory keeps its contents" hold_check some
 hold_stop some
 
-for counter in populate unpopulate lend take_back repair_reads repair_writes; do
+for counter in populate unpopulate lend take_back read_repairs write_repairs; do
 	expect "dynmemmap_$counter stays 0" "$(vmstat dynmemmap_$counter)" -eq 0
 done
 # All of the memmap is there: 16 MiB at least are missing from the total.

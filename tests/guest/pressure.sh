@@ -4,6 +4,7 @@
 # Nearly all memory used in many ways, and verified; then the memmap goes again.
 #
 # kernels: dynamic
+# also: debug
 # mem: 4G
 # append: dynamic_memmap=on
 
@@ -12,8 +13,27 @@
 remember_memmap
 populated=$(vmstat dynmemmap_populate) gone=$(vmstat dynmemmap_unpopulate)
 
+# Only for whoever wants to know; it says nothing on time.
+largest_memmap()
+{
+	local largest=0 now
+
+	while [[ -e /tmp/stressing ]]; do
+		now=$(memmap_kib)
+		((now <= largest)) || echo $((largest = now)) >/tmp/largest
+		pause 1
+	done
+}
+
+touch /tmp/stressing
+largest_memmap &
 expect_success "stress-ng finds no error" stress-ng --temp-path /tmp \
 	--vm 4 --vm-bytes 80% --vm-method all --verify --timeout "${1:-20}"
+rm /tmp/stressing
+wait $!
+note "largest memmap meanwhile: $(</tmp/largest) KiB"
+pause 10
+note "memmap 10 s after: $(memmap_kib) KiB"
 populated=$(($(vmstat dynmemmap_populate) - populated))
 expect "areas got their struct pages" $populated -ge 200
 expect_memmap_back 10

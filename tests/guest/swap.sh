@@ -4,6 +4,7 @@
 # More memory than there is, with swap that is compressed memory.
 #
 # kernels: dynamic
+# also: debug
 # mem: 1G
 # append: dynamic_memmap=on
 

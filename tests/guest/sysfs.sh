@@ -4,6 +4,7 @@
 # The files in /sys/kernel/mm/dynamic_memmap: what they take, and what it does.
 #
 # kernels: dynamic
+# also: debug
 # mem: 2G
 # append: dynamic_memmap=on
 

@@ -4,6 +4,7 @@
 # Huge pages never, where advised, and always: allocated, split, collapsed.
 #
 # kernels: dynamic
+# also: debug
 # mem: 2G
 # append: dynamic_memmap=on
 

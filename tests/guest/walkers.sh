@@ -4,6 +4,7 @@
 # Everything that walks over page frames walks, while areas come and go.
 #
 # kernels: dynamic
+# also: debug
 # mem: 4G
 # append: dynamic_memmap=on
 # append@debug: page_owner=on kmemleak=on

@@ -33,6 +33,12 @@ struct page {
 
 static_assert(sizeof(struct page) == 64);
 
+/* The only flag there is. */
+static inline bool PageHWPoison(const struct page *page)
+{
+	return page->flags;
+}
+
 /* Looks at both neighbours first, as a kernel with CONFIG_DEBUG_LIST does. */
 static inline void list_add(struct list_head *entry, struct list_head *head)
 {

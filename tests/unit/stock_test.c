@@ -204,6 +204,22 @@ static void take_gives_all_or_nothing(void)
 	}
 }
 
+static void take_leaves_bad_frames(void)
+{
+	setup();
+	singles_make(2);
+	singles[1].flags = 1;
+	donor_make(&blocks[0], 64, 4, DYNMEMMAP_DONOR_AREA);
+	blocks[0].pages[3].flags = 1;
+	CHECK(!dynmemmap_stock_take(&stock, 5, frames));
+	/* They count as used from then on. */
+	stock_check_all(4, 66, 2);
+	CHECK(dynmemmap_stock_take(&stock, 4, frames));
+	frames_check_distinct(4);
+	for (unsigned int i = 0; i < 4; i++)
+		CHECK(!PageHWPoison(frames[i]));
+}
+
 static void take_can_take_everything(void)
 {
 	setup();
@@ -507,6 +523,7 @@ static const struct test tests[] = {
 	{ "donor warns of a frame of another", donor_warns_of_a_frame_of_another },
 	{ "stock adds what a donor has", stock_adds_what_a_donor_has },
 	{ "take gives all or nothing", take_gives_all_or_nothing },
+	{ "take leaves bad frames", take_leaves_bad_frames },
 	{ "take can take everything", take_can_take_everything },
 	{ "take drains the fullest donor first", take_drains_the_fullest_donor_first },
 	{ "take prefers by steps of 64", take_prefers_by_steps_of_64 },

@@ -44,14 +44,15 @@ DEFINE_EVENT(dynmemmap_area, dynmemmap_lend,
 /* A batch of areas lost their struct pages. */
 TRACE_EVENT(dynmemmap_unpopulate,
 	TP_PROTO(u32 lowest_area_nr, u32 highest_area_nr, unsigned int nr_areas, int nid,
-		 u64 duration_ns),
-	TP_ARGS(lowest_area_nr, highest_area_nr, nr_areas, nid, duration_ns),
+		 const char *reason, u64 duration_ns),
+	TP_ARGS(lowest_area_nr, highest_area_nr, nr_areas, nid, reason, duration_ns),
 
 	TP_STRUCT__entry(
 		__field(u32,	lowest_area_nr)
 		__field(u32,	highest_area_nr)
 		__field(unsigned int, nr_areas)
 		__field(int,	nid)
+		__string(reason, reason)
 		__field(u64,	duration_ns)
 	),
 
@@ -60,38 +61,45 @@ TRACE_EVENT(dynmemmap_unpopulate,
 		__entry->highest_area_nr = highest_area_nr;
 		__entry->nr_areas = nr_areas;
 		__entry->nid = nid;
+		__assign_str(reason);
 		__entry->duration_ns = duration_ns;
 	),
 
-	TP_printk("areas=%u-%u nr_areas=%u node=%d ns=%llu", __entry->lowest_area_nr,
-		  __entry->highest_area_nr, __entry->nr_areas, __entry->nid,
-		  __entry->duration_ns)
+	TP_printk("areas=%u-%u nr_areas=%u node=%d reason=%s ns=%llu",
+		  __entry->lowest_area_nr, __entry->highest_area_nr, __entry->nr_areas,
+		  __entry->nid, __get_str(reason), __entry->duration_ns)
 );
 
-/* A batch of areas went from the buddy allocator to the pool. */
+/* A batch of areas went from the buddy allocator to the pool; the first was @area_nr. */
 TRACE_EVENT(dynmemmap_take_back,
-	TP_PROTO(unsigned long nr_areas, int nid, int zid, u64 duration_ns),
-	TP_ARGS(nr_areas, nid, zid, duration_ns),
+	TP_PROTO(u32 area_nr, unsigned long nr_areas, int nid, int zid, const char *reason,
+		 u64 duration_ns),
+	TP_ARGS(area_nr, nr_areas, nid, zid, reason, duration_ns),
 
 	TP_STRUCT__entry(
+		__field(u32,	area_nr)
 		__field(unsigned long, nr_areas)
 		__field(int,	nid)
 		__field(int,	zid)
+		__string(reason, reason)
 		__field(u64,	duration_ns)
 	),
 
 	TP_fast_assign(
+		__entry->area_nr = area_nr;
 		__entry->nr_areas = nr_areas;
 		__entry->nid = nid;
 		__entry->zid = zid;
+		__assign_str(reason);
 		__entry->duration_ns = duration_ns;
 	),
 
-	TP_printk("nr_areas=%lu node=%d zone=%d ns=%llu", __entry->nr_areas, __entry->nid,
-		  __entry->zid, __entry->duration_ns)
+	TP_printk("area=%u nr_areas=%lu node=%d zone=%d reason=%s ns=%llu",
+		  __entry->area_nr, __entry->nr_areas, __entry->nid, __entry->zid,
+		  __get_str(reason), __entry->duration_ns)
 );
 
-/* A stray access to the struct pages of a pool area was repaired. */
+/* A stray access was repaired: a read where there was nothing, a write to a tail. */
 TRACE_EVENT(dynmemmap_repair,
 	TP_PROTO(u32 area_nr, int nid, bool write, unsigned long ip, u64 duration_ns),
 	TP_ARGS(area_nr, nid, write, ip, duration_ns),

@@ -33,7 +33,7 @@ static void give_area(struct dynmemmap_area *area)
 	LIST_HEAD(areas);
 
 	list_add(&area->pool_list, &areas);
-	dynmemmap_unpopulate(&areas);
+	dynmemmap_unpopulate(&areas, "test");
 	dynmemmap_pool_give(&areas);
 }
 
@@ -184,10 +184,10 @@ static void table_goes_with_the_last_area(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, dynmemmap_vmemmap_needs_table(&areas[1]));
 	KUNIT_EXPECT_FALSE(test, dynmemmap_vmemmap_hosts_table(&areas[0]));
 	KUNIT_EXPECT_TRUE(test, dynmemmap_populate(&areas[1], "test"));
-	dynmemmap_unpopulate_area(&areas[0]);
+	dynmemmap_unpopulate_area(&areas[0], "test");
 	KUNIT_EXPECT_FALSE(test, dynmemmap_vmemmap_needs_table(&areas[0]));
 	expect_free_pages(test, &areas[1]);
-	dynmemmap_unpopulate_area(&areas[1]);
+	dynmemmap_unpopulate_area(&areas[1], "test");
 	KUNIT_EXPECT_TRUE(test, dynmemmap_vmemmap_needs_table(&areas[0]));
 	give_section(areas);
 }
@@ -229,11 +229,11 @@ static void area_keeps_the_table_of_others(struct kunit *test)
 	}
 	KUNIT_EXPECT_TRUE(test, dynmemmap_populate(&areas[1], "test"));
 	list_add(&areas[0].pool_list, &unpopulated);
-	dynmemmap_unpopulate(&unpopulated);
+	dynmemmap_unpopulate(&unpopulated, "test");
 	KUNIT_EXPECT_EQ(test, areas[0].state, DYNMEMMAP_SPLIT);
 	expect_free_pages(test, &areas[0]);
-	dynmemmap_unpopulate_area(&areas[1]);
-	dynmemmap_unpopulate(&unpopulated);
+	dynmemmap_unpopulate_area(&areas[1], "test");
+	dynmemmap_unpopulate(&unpopulated, "test");
 	KUNIT_EXPECT_EQ(test, areas[0].state, DYNMEMMAP_IDLE);
 	KUNIT_EXPECT_TRUE(test, dynmemmap_vmemmap_needs_table(&areas[0]));
 	list_del(&areas[0].pool_list);
@@ -264,6 +264,24 @@ static void stray_read_is_repaired(struct kunit *test)
 
 	KUNIT_ASSERT_EQ(test, area->state, DYNMEMMAP_IDLE);
 	KUNIT_EXPECT_EQ(test, page_ref_count(dynmemmap_area_page(area, 77)), 0);
+	KUNIT_EXPECT_EQ(test, area->state, DYNMEMMAP_SPLIT);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&node->nr_repairs[DYNMEMMAP_REPAIR_READ]),
+			nr_reads + 1);
+	expect_free_pages(test, area);
+	give_area(area);
+}
+
+/* Who tries to get a reference to a folio that was there a moment ago is told so. */
+static void late_reference_is_refused(struct kunit *test)
+{
+	struct dynmemmap_area *area = take_area(test);
+	struct dynmemmap_node *node = dynmemmap_area_node(area);
+	long nr_reads = atomic_long_read(&node->nr_repairs[DYNMEMMAP_REPAIR_READ]);
+	struct page *page = dynmemmap_area_page(area, 78);
+
+	KUNIT_ASSERT_EQ(test, area->state, DYNMEMMAP_IDLE);
+	/* As folio_try_get() does when it has seen one reference. */
+	KUNIT_EXPECT_EQ(test, atomic_cmpxchg(&page->_refcount, 1, 2), 0);
 	KUNIT_EXPECT_EQ(test, area->state, DYNMEMMAP_SPLIT);
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&node->nr_repairs[DYNMEMMAP_REPAIR_READ]),
 			nr_reads + 1);
@@ -303,7 +321,7 @@ static bool area_gives_up(struct dynmemmap_area *area)
 	LIST_HEAD(areas);
 
 	list_add(&area->pool_list, &areas);
-	dynmemmap_unpopulate(&areas);
+	dynmemmap_unpopulate(&areas, "test");
 	return area->state == DYNMEMMAP_IDLE;
 }
 
@@ -648,6 +666,7 @@ static struct kunit_case dynmemmap_cases[] = {
 	KUNIT_CASE(area_keeps_the_table_of_others),
 	KUNIT_CASE(lend_makes_a_free_block),
 	KUNIT_CASE(stray_read_is_repaired),
+	KUNIT_CASE(late_reference_is_refused),
 	KUNIT_CASE(nofault_read_is_refused),
 	KUNIT_CASE(order_10_takes_a_pair),
 	KUNIT_CASE(huge_folio_shares_its_tails),

@@ -1,0 +1,149 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""Direct I/O between huge pages and a disk, and verify every byte.
+
+usage: directio.py DISK KIND ACTION
+
+  KIND  thp, hugetlb, shm (the last may consist of small pages), small
+
+Says how ACTION failed.
+"""
+
+import ctypes
+import errno
+import mmap
+import os
+import random
+import sys
+
+PAGE, HUGE = 4096, 2 << 20
+AREAS = 3
+SIZE = AREAS * HUGE
+LIBC = ctypes.CDLL(None, use_errno=True)
+LIBC.mmap.restype = ctypes.c_long
+MAP_HUGETLB, MADV_HUGEPAGE, MADV_NOHUGEPAGE = 0x40000, 14, 15
+FLAGS = {"thp": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, "small": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS,
+         "hugetlb": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_HUGETLB,
+         "shm": mmap.MAP_SHARED | mmap.MAP_ANONYMOUS}
+
+
+def must(value, what):
+    if not value:
+        raise AssertionError(what)
+
+
+def call(name, *args):
+    result = getattr(LIBC, name)(*map(ctypes.c_long, args))
+    if result == -1:
+        error = ctypes.get_errno()
+        raise OSError(error, f"{name}: {os.strerror(error)}")
+    return result
+
+
+class Buffer:
+    """Memory that begins with an area, and a hole of one area after it."""
+
+    def __init__(self, kind, seed):
+        room = call("mmap", 0, SIZE + 2 * HUGE, mmap.PROT_READ,
+                    mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, -1, 0)
+        self.base = (room + HUGE - 1) // HUGE * HUGE
+        call("munmap", self.base, SIZE + HUGE)
+        call("mmap", self.base, SIZE, mmap.PROT_READ | mmap.PROT_WRITE,
+             FLAGS[kind] | 0x10, -1, 0)
+        if kind != "hugetlb":
+            call("madvise", self.base, SIZE, MADV_NOHUGEPAGE if kind == "small" else MADV_HUGEPAGE)
+        self.view = memoryview((ctypes.c_char * SIZE).from_address(self.base)).cast("B")
+        self.view[:] = random.Random(seed).randbytes(HUGE) * AREAS
+
+    def __del__(self):
+        call("munmap", self.base, SIZE)
+
+
+def transfer(function, fd, buffer, start, size, at=0):
+    return function(fd, [buffer.view[start:start + size]], at)
+
+
+def move(fd, kind, start, size):
+    """There and back, and seen by way of small pages, too."""
+    source, target, small = Buffer(kind, start), Buffer(kind, -1), Buffer("small", -2)
+    must(transfer(os.pwritev, fd, source, start, size) == size, "short write")
+    must(transfer(os.preadv, fd, small, 0, size) == size, "short read")
+    must(small.view[:size] == source.view[start:start + size], "the disk has other data")
+    must(transfer(os.preadv, fd, target, start, size) == size, "short read")
+    must(target.view[start:start + size] == source.view[start:start + size], "other data was read")
+    rest = Buffer("small", -1)
+    must(target.view[:start] == rest.view[:start] and
+         target.view[start + size:] == rest.view[start + size:], "more was read than asked for")
+
+
+def whole(fd, kind):
+    move(fd, kind, 0, HUGE)
+
+
+def odd(fd, kind):
+    """Where it begins is within the first area, but not within its first page."""
+    for start, size in ((3 * PAGE + 512, HUGE), (PAGE, HUGE - PAGE), (HUGE - 512, PAGE),
+                        (HUGE - PAGE, HUGE + 2 * PAGE), (5 * PAGE, 64 << 10), (0, 2 * HUGE)):
+        move(fd, kind, start, size)
+
+
+def pieces(fd, kind):
+    """Of huge and of small pages, in turn."""
+    source, small, target = Buffer(kind, 1), Buffer("small", 2), Buffer(kind, 3)
+    sizes = [64 << 10, 512, HUGE, PAGE, 100 << 10, 128 << 10]
+    parts = [(source, small)[i % 2].view[i * 512:i * 512 + size] for i, size in enumerate(sizes)]
+    data = b"".join(parts)
+    must(os.pwritev(fd, parts, 0) == len(data), "short write")
+    must(transfer(os.preadv, fd, target, 0, len(data)) == len(data), "short read")
+    must(target.view[:len(data)] == data, "other data was read")
+
+
+def forked(fd, kind):
+    """What is read goes to the parent, whatever children that share the pages do."""
+    source, target = Buffer(kind, 4), Buffer(kind, 5)
+    must(transfer(os.pwritev, fd, source, 0, HUGE) == HUGE, "short write")
+    for turn in range(20):
+        target.view[::PAGE] = bytes(len(target.view) // PAGE)
+        child = os.fork()
+        if not child:
+            target.view[turn * PAGE] = 1
+            os._exit(0)
+        must(transfer(os.preadv, fd, target, 0, HUGE) == HUGE, "short read")
+        os.waitpid(child, 0)
+        must(target.view[:HUGE] == source.view[:HUGE], "the parent has other data")
+
+
+def error_of(function, *args):
+    try:
+        return function(*args)
+    except OSError as error:
+        return -error.errno
+
+
+def refused(fd, kind):
+    """Bad input gets what the kernel's API promises."""
+    buffer = Buffer(kind, 6)
+    must(error_of(transfer, os.pwritev, fd, buffer, 0, HUGE - 100) == -errno.EINVAL,
+         "a length that is no multiple of a sector is not refused")
+    must(error_of(transfer, os.pwritev, fd, buffer, 1, HUGE) == -errno.EINVAL,
+         "a buffer at an odd address is not refused")
+    # The last area is not there any more.
+    call("munmap", buffer.base + 2 * HUGE, HUGE)
+    done = error_of(transfer, os.pwritev, fd, buffer, HUGE, 2 * HUGE)
+    must(done in (-errno.EFAULT, HUGE), f"half a buffer: {done}")
+    must(error_of(transfer, os.preadv, fd, buffer, 2 * HUGE, HUGE) == -errno.EFAULT,
+         "memory that is not there is not refused")
+    call("mprotect", buffer.base, HUGE, mmap.PROT_READ)
+    must(error_of(transfer, os.preadv, fd, buffer, 0, HUGE) == -errno.EFAULT,
+         "memory that cannot be written is not refused")
+    must(transfer(os.pwritev, fd, buffer, 0, HUGE) == HUGE, "but it can be read")
+
+
+def main():
+    disk, kind, action = sys.argv[1:]
+    fd = os.open(disk, os.O_RDWR | os.O_DIRECT)
+    globals()[action](fd, kind)
+
+
+if __name__ == "__main__":
+    main()

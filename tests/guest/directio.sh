@@ -1,0 +1,74 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Direct I/O on huge pages: what a huge page table entry maps becomes one bio_vec,
+# nothing is split for it, and all pins go.
+#
+# kernels: dynamic
+# also: stock debug
+# mem: 1G
+# disk: disk:64M
+# append: dynamic_memmap=on
+
+# shellcheck disable=SC2016,SC2317 # evaluated again and again, called by name
+. "$DYNMEMMAP/tests/guest/lib.sh"
+
+tracing=/sys/kernel/tracing
+thp=/sys/kernel/mm/transparent_hugepage
+
+directio()	# DISK KIND ACTION
+{
+	/usr/bin/python3 -IS "$DYNMEMMAP/tests/guest/directio.py" "$@"
+}
+
+# What the kernel has made bio_vecs of, in bytes, one a line.
+trace_extraction()
+{
+	echo 'r:extract __dynmemmap_extract_bvec size=$retval:u64' >$tracing/kprobe_events
+	echo 1 >$tracing/events/kprobes/extract/enable
+}
+
+bio_vecs_of()	# BYTES
+{
+	grep -cE "size=$1\$" $tracing/trace
+}
+
+pins_left()
+{
+	echo $(($(vmstat nr_foll_pin_acquired) - $(vmstat nr_foll_pin_released)))
+}
+
+echo advise >$thp/shmem_enabled
+echo 8 >/proc/sys/vm/nr_hugepages
+loop=$(losetup --find --show --direct-io=on /dev/vda)
+remember_memmap
+
+! dm_on || expect_success "bio_vecs are traced" trace_extraction
+expect_success "thp: 2 MiB there and back" directio /dev/vda thp whole
+if dm_on; then
+	echo 0 >$tracing/events/kprobes/extract/enable
+	expect "the huge page is one bio_vec, there and back" "$(bio_vecs_of $((2 << 20)))" -eq 2
+	: >$tracing/kprobe_events
+fi
+split=$(vmstat thp_split_page)
+for disk in /dev/vda /dev/nullb0 /dev/ram0 "$loop"; do
+	for kind in thp hugetlb shm; do
+		for action in whole odd pieces forked refused; do
+			# What is written there is gone.
+			[[ $disk != /dev/nullb0 || $action == refused ]] || continue
+			[[ $disk == /dev/vda || $kind == thp ]] || continue
+			# Children share it, and write to it.
+			[[ $kind != shm || $action != forked ]] || continue
+			expect_success "$disk, $kind: $action" directio "$disk" $kind $action
+		done
+	done
+done
+expect "no folio was split" "$(vmstat thp_split_page)" -eq "$split"
+expect_success "all pins are gone" eventually 5 eval '(($(pins_left) == 0))'
+losetup -d "$loop"
+echo 0 >/proc/sys/vm/nr_hugepages
+echo 3 >/proc/sys/vm/drop_caches
+expect_memmap_back 15
+expect_consistent
+
+finish
