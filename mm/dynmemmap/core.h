@@ -246,6 +246,7 @@ bool dynmemmap_area_lend(struct dynmemmap_area *area, const char *reason);
 bool dynmemmap_cache_take_area(struct dynmemmap_area *area);
 unsigned long dynmemmap_cache_take(struct zone *zone, unsigned long nr_wanted,
 				   struct list_head *areas);
+bool dynmemmap_cache_populate(struct dynmemmap_area *area, const char *reason);
 bool dynmemmap_cache_lend(struct dynmemmap_area *area, const char *reason);
 bool dynmemmap_cache_lend_some(struct zone *zone, const char *reason);
 bool dynmemmap_cache_is_large(struct dynmemmap_node *node);

@@ -208,6 +208,7 @@ static bool area_make(struct dynmemmap_area *area, unsigned int order)
 	if (order)
 		area_make_folio(area);
 	guard(raw_spinlock_irqsave)(&dynmemmap_area_node(area)->lock);
+	/* Pairs with smp_load_acquire() in area_is_made(). */
 	smp_store_release(&area->marks, area->marks | DYNMEMMAP_MARK_MADE);
 	return true;
 }

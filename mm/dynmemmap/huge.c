@@ -209,27 +209,43 @@ static void area_cache_again(struct dynmemmap_area *area)
 }
 
 /**
- * dynmemmap_cache_lend() - make free memory of an area of the cache, and lend it
+ * dynmemmap_cache_populate() - make free struct pages of what an area has in the cache
  * @area:	an area that was in the cache, is MOVING, and the caller's
  * @reason:	for the trace
  *
  * In place: no page table goes, for which a caller among the allocations might have
  * to wait for a lock that its own callers hold.
  *
- * Context: process context, interrupts enabled; takes zone->lock.
+ * Context: process context, interrupts enabled; neither zone->lock nor
+ * dynmemmap_node.lock held.
+ * Return: true if the area is SPLIT, false if stock and pools are empty.
+ */
+bool dynmemmap_cache_populate(struct dynmemmap_area *area, const char *reason)
+{
+	struct page *page = dynmemmap_area_page(area, 0);
+
+	if (READ_ONCE(area->state) == DYNMEMMAP_HUGE && !dynmemmap_populate_free(area, reason))
+		return false;
+	/* All that __free_pages_prepare() has left as they were. */
+	prepare_tails(page + BIT(DYNMEMMAP_HUGE_PREP_ORDER), page + DYNMEMMAP_AREA_NR_PAGES);
+	return true;
+}
+
+/**
+ * dynmemmap_cache_lend() - make free memory of an area of the cache, and lend it
+ * @area:	as for dynmemmap_cache_populate()
+ * @reason:	for the trace
+ *
+ * Context: as dynmemmap_cache_populate(); takes zone->lock.
  * Return: true if the area was lent; false if there is no memory for its struct pages,
  * and it is in cache or pool.
  */
 bool dynmemmap_cache_lend(struct dynmemmap_area *area, const char *reason)
 {
-	if (READ_ONCE(area->state) == DYNMEMMAP_SPLIT) {
-		prepare_tails(dynmemmap_area_page(area, BIT(DYNMEMMAP_HUGE_PREP_ORDER)),
-			      dynmemmap_area_page(area, 0) + DYNMEMMAP_AREA_NR_PAGES);
-	} else if (!dynmemmap_populate_free(area, reason)) {
-		area_cache_again(area);
-		return false;
-	}
-	return dynmemmap_area_lend(area, reason);
+	if (dynmemmap_cache_populate(area, reason))
+		return dynmemmap_area_lend(area, reason);
+	area_cache_again(area);
+	return false;
 }
 
 /**

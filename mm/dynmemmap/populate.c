@@ -183,10 +183,11 @@ static void area_flush_tails(struct dynmemmap_area *area)
 
 /**
  * dynmemmap_populate_free() - give the tails of a free HUGE area their own frames
- * @area:	an area that is MOVING and HUGE, its head prepared as that of free memory
+ * @area:	an area that is MOVING and HUGE
  * @reason:	for the trace
  *
- * They are tails of nothing then, as those of any free area.
+ * They are those of a free area then, and tails of nothing; the struct pages in the
+ * first vmemmap page stay as they are.
  *
  * Context: as dynmemmap_populate(), with interrupts enabled.
  * Return: true if the area is SPLIT, false if stock and pools are empty.
@@ -246,6 +247,8 @@ static bool area_map_tails(struct dynmemmap_area *area, struct page **frames)
 	/* Pairs with smp_rmb() in dynmemmap_populate_tails(). */
 	smp_wmb();
 	dynmemmap_vmemmap_map(area, frames);
+	/* Pairs with smp_load_acquire() in area_is_free(). */
+	smp_wmb();
 	dynmemmap_set_state(area, DYNMEMMAP_SPLIT);
 	return true;
 }

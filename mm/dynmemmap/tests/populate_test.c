@@ -640,6 +640,19 @@ static void freed_huge_folio_can_become_idle(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, area->state, DYNMEMMAP_IDLE);
 }
 
+static void freed_huge_folio_can_be_lent(struct kunit *test)
+{
+	struct folio *folio = take_folio(test);
+	struct dynmemmap_area *area = dynmemmap_area_of(folio_pfn(folio));
+
+	folio_put(folio);
+	KUNIT_ASSERT_TRUE(test, dynmemmap_cache_take_area(area));
+	KUNIT_ASSERT_TRUE(test, dynmemmap_cache_populate(area, "test"));
+	KUNIT_EXPECT_EQ(test, area->state, DYNMEMMAP_SPLIT);
+	expect_free_pages(test, area);
+	give_area(area);
+}
+
 /* Freed while somebody without a reference waits for the TLBs. */
 static void stale_folio_waits_in_the_cache(struct kunit *test)
 {
@@ -672,6 +685,7 @@ static struct kunit_case dynmemmap_cases[] = {
 	KUNIT_CASE(huge_folio_shares_its_tails),
 	KUNIT_CASE(populated_huge_folio_can_be_written),
 	KUNIT_CASE(freed_huge_folio_can_become_idle),
+	KUNIT_CASE(freed_huge_folio_can_be_lent),
 	KUNIT_CASE(stale_folio_waits_in_the_cache),
 #ifdef CONFIG_ZONE_DEVICE
 	KUNIT_CASE(device_area_has_what_is_used),
