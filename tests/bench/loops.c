@@ -34,7 +34,10 @@
 #define NR_HUGETLB	8
 #define NR_HUGETLB_TEXT	"8"
 
+#define NULL_DISK	"/dev/nullb0"
+
 static char *memory;
+static int null_disk;
 static int pipes[NR_PIPES][2];
 
 static void setup_pages(void)
@@ -217,6 +220,37 @@ static void run_hugetlb(void)
 	put("/proc/sys/vm/nr_hugepages", "0");
 }
 
+static void setup_direct(void)
+{
+	null_disk = open(NULL_DISK, O_WRONLY | O_DIRECT);
+	if (null_disk < 0)
+		err(1, NULL_DISK);
+}
+
+static void setup_direct_huge(void)
+{
+	setup_huge();
+	renew_huge();
+	setup_direct();
+}
+
+static void setup_direct_small(void)
+{
+	setup_small();
+	drop_huge();
+	touch(NR_HUGE * HUGE_BYTES, PAGE_BYTES);
+	setup_direct();
+}
+
+static void run_direct(void)
+{
+	int i;
+
+	for (i = 0; i < NR_HUGE; i++)
+		if (pwrite(null_disk, memory + i * HUGE_BYTES, HUGE_BYTES, 0) != HUGE_BYTES)
+			err(1, "pwrite");
+}
+
 static const struct loop {
 	const char *name;
 	void (*setup)(void);
@@ -236,6 +270,8 @@ static const struct loop {
 	{ "huge-unmap",	setup_huge,		drop_huge,		NR_HUGE,	10, touch_huge },
 	{ "huge-split",	setup_huge,		run_split,		NR_HUGE,	10, renew_huge },
 	{ "hugetlb",	setup_small,		run_hugetlb,		NR_HUGETLB,	10 },
+	{ "direct-huge", setup_direct_huge,	run_direct,		NR_HUGE,	10 },
+	{ "direct-small", setup_direct_small,	run_direct,		NR_HUGE,	10 },
 };
 
 static long now(void)
