@@ -8,7 +8,7 @@
 # mem: 1G
 # append: dynamic_memmap=on
 
-# shellcheck disable=SC2016 # evaluated again and again
+# shellcheck disable=SC2016,SC2034 # evaluated again and again
 . "$DYNMEMMAP/tests/guest/lib.sh"
 
 admin=/sys/kernel/mm/damon/admin/kdamonds

@@ -24,13 +24,13 @@ directio()	# DISK KIND ACTION
 # What the kernel has made bio_vecs of, in bytes, one a line.
 trace_extraction()
 {
-	echo 'r:extract __dynmemmap_extract_bvec size=$retval:u64' >$tracing/kprobe_events
-	echo 1 >$tracing/events/kprobes/extract/enable
+	echo 'r:extract __dynmemmap_extract_bvec size=$retval:u64' >"$tracing/kprobe_events"
+	echo 1 >"$tracing/events/kprobes/extract/enable"
 }
 
 bio_vecs_of()	# BYTES
 {
-	grep -cE "size=$1\$" $tracing/trace
+	grep -cE "size=$1\$" "$tracing/trace"
 }
 
 pins_left()
@@ -46,9 +46,9 @@ remember_memmap
 ! dm_on || expect_success "bio_vecs are traced" trace_extraction
 expect_success "thp: 2 MiB there and back" directio /dev/vda thp whole
 if dm_on; then
-	echo 0 >$tracing/events/kprobes/extract/enable
+	echo 0 >"$tracing/events/kprobes/extract/enable"
 	expect "the huge page is one bio_vec, there and back" "$(bio_vecs_of $((2 << 20)))" -eq 2
-	: >$tracing/kprobe_events
+	: >"$tracing/kprobe_events"
 fi
 split=$(vmstat thp_split_page)
 for disk in /dev/vda /dev/nullb0 /dev/ram0 "$loop"; do
