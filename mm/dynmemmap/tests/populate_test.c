@@ -703,6 +703,3 @@ static struct kunit_suite dynmemmap_suite = {
 };
 
 kunit_test_suite(dynmemmap_suite);
-
-MODULE_DESCRIPTION("KUnit tests of dynamic memmap");
-MODULE_LICENSE("GPL");
