@@ -214,6 +214,7 @@ bool dynmemmap_populate_huge(struct dynmemmap_area *area, const char *reason);
 bool dynmemmap_populate_tails(struct dynmemmap_area *area, gfp_t gfp, const char *reason);
 bool dynmemmap_populate_free(struct dynmemmap_area *area, const char *reason);
 void dynmemmap_unpopulate(struct list_head *areas, const char *reason);
+bool dynmemmap_unpopulate_below_table(struct dynmemmap_area *area, const char *reason);
 bool dynmemmap_unpopulate_area(struct dynmemmap_area *area, const char *reason);
 bool dynmemmap_self_host(struct dynmemmap_area *area);
 void dynmemmap_set_state(struct dynmemmap_area *area, enum dynmemmap_state state);

@@ -202,8 +202,16 @@ bool dynmemmap_cache_take_area(struct dynmemmap_area *area)
 	return true;
 }
 
-static void area_cache_again(struct dynmemmap_area *area)
+/* Where the pool has something again, the next area has frames for its struct pages. */
+static void area_pool_or_cache(struct dynmemmap_area *area, const char *reason)
 {
+	LIST_HEAD(areas);
+
+	if (dynmemmap_unpopulate_below_table(area, reason)) {
+		list_add(&area->pool_list, &areas);
+		dynmemmap_pool_give(&areas);
+		return;
+	}
 	guard(spinlock_irqsave)(&area->zone->lock);
 	dynmemmap_cache_add(dynmemmap_zone_pool(area->zone), area);
 }
@@ -244,7 +252,7 @@ bool dynmemmap_cache_lend(struct dynmemmap_area *area, const char *reason)
 {
 	if (dynmemmap_cache_populate(area, reason))
 		return dynmemmap_area_lend(area, reason);
-	area_cache_again(area);
+	area_pool_or_cache(area, reason);
 	return false;
 }
 

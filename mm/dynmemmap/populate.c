@@ -357,14 +357,15 @@ bool dynmemmap_self_host(struct dynmemmap_area *area)
 
 /*
  * Return: false if other areas need a page table that @area hosts, or somebody its
- * struct pages.
+ * struct pages, or if a page table would go that is to stay.
  */
-static bool area_unmap(struct dynmemmap_area *area, struct page **frames)
+static bool area_unmap(struct dynmemmap_area *area, struct page **frames, bool keep_tables)
 {
 	guard(raw_spinlock_irqsave)(&dynmemmap_area_node(area)->lock);
 	if (area->state == DYNMEMMAP_IDLE || dynmemmap_device_is_used(area))
 		return false;
-	if (dynmemmap_vmemmap_hosts_table(area) && dynmemmap_vmemmap_table_is_shared(area))
+	if (dynmemmap_vmemmap_table_is_shared(area) ? dynmemmap_vmemmap_hosts_table(area) :
+						      keep_tables)
 		return false;
 	dynmemmap_vmemmap_unmap(area, frames);
 	dynmemmap_set_state(area, DYNMEMMAP_IDLE);
@@ -376,6 +377,7 @@ struct unmapped {
 	struct dynmemmap_area *lowest, *highest;
 	struct list_head frames;
 	unsigned int nr_areas;
+	bool keep_tables;
 	bool tables;
 };
 
@@ -384,7 +386,7 @@ static void unmapped_add(struct unmapped *unmapped, struct dynmemmap_area *area)
 	struct page *frames[DYNMEMMAP_POPULATE_NR_FRAMES];
 	unsigned int i;
 
-	if (!area_unmap(area, frames))
+	if (!area_unmap(area, frames, unmapped->keep_tables))
 		return;
 	/* But for frames that are of the area itself. */
 	for (i = 0; i < DYNMEMMAP_POPULATE_NR_FRAMES; i++)
@@ -441,6 +443,19 @@ void dynmemmap_unpopulate(struct list_head *areas, const char *reason)
 	unmapped_flush(&unmapped, reason, start);
 }
 
+static bool area_unpopulate(struct dynmemmap_area *area, const char *reason, bool keep_tables)
+{
+	struct unmapped unmapped = {
+		.frames = LIST_HEAD_INIT(unmapped.frames),
+		.keep_tables = keep_tables,
+	};
+	u64 start = local_clock();
+
+	unmapped_add(&unmapped, area);
+	unmapped_flush(&unmapped, reason, start);
+	return unmapped.nr_areas;
+}
+
 /**
  * dynmemmap_unpopulate_area() - take the struct pages of one area away
  * @area:	as for dynmemmap_unpopulate(), whoever uses its pool_list
@@ -451,10 +466,20 @@ void dynmemmap_unpopulate(struct list_head *areas, const char *reason)
  */
 bool dynmemmap_unpopulate_area(struct dynmemmap_area *area, const char *reason)
 {
-	struct unmapped unmapped = { .frames = LIST_HEAD_INIT(unmapped.frames) };
-	u64 start = local_clock();
+	return area_unpopulate(area, reason, false);
+}
 
-	unmapped_add(&unmapped, area);
-	unmapped_flush(&unmapped, reason, start);
-	return unmapped.nr_areas;
+/**
+ * dynmemmap_unpopulate_below_table() - the same, unless a page table would go
+ * @area:	as for dynmemmap_unpopulate_area()
+ * @reason:	for the trace
+ *
+ * For who may not be able to wait until everybody has forgotten that.
+ *
+ * Context: as dynmemmap_unpopulate_area().
+ * Return: true if the area was populated, and is IDLE now.
+ */
+bool dynmemmap_unpopulate_below_table(struct dynmemmap_area *area, const char *reason)
+{
+	return area_unpopulate(area, reason, true);
 }

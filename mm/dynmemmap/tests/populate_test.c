@@ -184,8 +184,10 @@ static void table_goes_with_the_last_area(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, dynmemmap_vmemmap_needs_table(&areas[1]));
 	KUNIT_EXPECT_FALSE(test, dynmemmap_vmemmap_hosts_table(&areas[0]));
 	KUNIT_EXPECT_TRUE(test, dynmemmap_populate(&areas[1], "test"));
-	dynmemmap_unpopulate_area(&areas[0], "test");
+	KUNIT_EXPECT_TRUE(test, dynmemmap_unpopulate_below_table(&areas[0], "test"));
 	KUNIT_EXPECT_FALSE(test, dynmemmap_vmemmap_needs_table(&areas[0]));
+	expect_free_pages(test, &areas[1]);
+	KUNIT_EXPECT_FALSE(test, dynmemmap_unpopulate_below_table(&areas[1], "test"));
 	expect_free_pages(test, &areas[1]);
 	dynmemmap_unpopulate_area(&areas[1], "test");
 	KUNIT_EXPECT_TRUE(test, dynmemmap_vmemmap_needs_table(&areas[0]));
