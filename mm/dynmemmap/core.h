@@ -57,6 +57,9 @@ struct dynmemmap_node {
 	int nid;
 };
 
+/* Areas that are isolated under one lock and unmapped by one TLB flush: 64 MiB. */
+#define DYNMEMMAP_TAKE_BACK_BATCH_AREAS	32UL
+
 extern struct dynmemmap_node *dynmemmap_nodes[MAX_NUMNODES];
 extern bool dynmemmap_ready;
 extern unsigned int dynmemmap_keep_areas;

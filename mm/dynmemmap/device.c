@@ -13,9 +13,6 @@
 #include "core.h"
 #include "../internal.h"
 
-/* As many areas lose their struct pages under the mutex at once. */
-#define TAKE_BACK_BATCH_AREAS	32
-
 /* Held while struct pages are taken away, and for the first user of an area. */
 static DEFINE_MUTEX(dynmemmap_device_mutex);
 
@@ -292,7 +289,7 @@ void dynmemmap_device_take_back(struct list_head *areas)
 		LIST_HEAD(batch);
 		unsigned int i;
 
-		for (i = 0; i < TAKE_BACK_BATCH_AREAS && !list_empty(areas); i++)
+		for (i = 0; i < DYNMEMMAP_TAKE_BACK_BATCH_AREAS && !list_empty(areas); i++)
 			list_move_tail(areas->next, &batch);
 		areas_take_back(&batch);
 		cond_resched();

@@ -14,8 +14,6 @@
 #include "../page_alloc.h"
 #include "../page_reporting.h"
 
-/* Areas that one hold of zone->lock isolates and one TLB flush unmaps: 64 MiB. */
-#define TAKE_BACK_BATCH_AREAS	32
 /* No pass counts more free areas: 32 GiB. Counting holds zone->lock. */
 #define COUNT_MAX_AREAS		16384
 /* How often to look whether free memory has become scattered. */
@@ -179,7 +177,7 @@ static unsigned long zone_take_back(struct zone *zone, unsigned long nr_wanted)
 	if (!may_take_back())
 		return 0;
 
-	nr_isolated = zone_isolate(zone, min_t(unsigned long, nr_wanted, TAKE_BACK_BATCH_AREAS),
+	nr_isolated = zone_isolate(zone, min(nr_wanted, DYNMEMMAP_TAKE_BACK_BATCH_AREAS),
 				   &areas);
 	areas_take_back(zone, &areas, nr_isolated, "free", start);
 	return nr_isolated;
@@ -190,7 +188,7 @@ static unsigned long range_isolate(struct zone *zone, unsigned long pfn, unsigne
 				   struct list_head *areas, unsigned long *nr_isolated)
 {
 	guard(spinlock_irqsave)(&zone->lock);
-	while (pfn < end_pfn && *nr_isolated < TAKE_BACK_BATCH_AREAS) {
+	while (pfn < end_pfn && *nr_isolated < DYNMEMMAP_TAKE_BACK_BATCH_AREAS) {
 		struct page *page = pfn_to_online_page(pfn);
 		unsigned int order = DYNMEMMAP_AREA_ORDER;
 
@@ -361,16 +359,17 @@ static bool zone_trim_some(struct zone *zone)
 							  READ_ONCE(dynmemmap_keep_areas));
 	LIST_HEAD(areas);
 	u64 start = local_clock();
+	unsigned long nr_taken;
 
 	if (!nr_excess)
 		return false;
 	guard(mutex)(&dynmemmap_take_back_mutex);
 	if (!may_take_back())
 		return dynmemmap_cache_lend_some(zone, "recycle");
-	nr_excess = dynmemmap_cache_take(zone, min_t(unsigned long, nr_excess,
-						     TAKE_BACK_BATCH_AREAS), &areas);
-	areas_take_back(zone, &areas, nr_excess, "cache", start);
-	return nr_excess;
+	nr_taken = dynmemmap_cache_take(zone, min(nr_excess, DYNMEMMAP_TAKE_BACK_BATCH_AREAS),
+					&areas);
+	areas_take_back(zone, &areas, nr_taken, "cache", start);
+	return nr_taken;
 }
 
 /* Leave no more than as many areas as are left to the buddy allocator. */

@@ -23,21 +23,17 @@ import sys
 import threading
 import time
 
+from libc import LIBC, must
+
 MIB = 1 << 20
 SIZE = 8 * MIB
 PAGE = mmap.PAGESIZE
-LIBC = ctypes.CDLL(None, use_errno=True)
 FUTEX = 202
 FUTEX_WAIT, FUTEX_WAKE = 0, 1
 FICLONE = 0x40049409
 IO_URING_SETUP, IO_URING_REGISTER = 425, 427
 IORING_REGISTER_BUFFERS = 0
 MADV_HWPOISON = 100
-
-
-def must(value, what):
-    if not value:
-        raise AssertionError(what)
 
 
 def call(function, *args):

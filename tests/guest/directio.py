@@ -16,28 +16,15 @@ import os
 import random
 import sys
 
+from libc import call, must
+
 PAGE, HUGE = 4096, 2 << 20
 AREAS = 3
 SIZE = AREAS * HUGE
-LIBC = ctypes.CDLL(None, use_errno=True)
-LIBC.mmap.restype = ctypes.c_long
 MAP_HUGETLB, MADV_HUGEPAGE, MADV_NOHUGEPAGE = 0x40000, 14, 15
 FLAGS = {"thp": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, "small": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS,
          "hugetlb": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_HUGETLB,
          "shm": mmap.MAP_SHARED | mmap.MAP_ANONYMOUS}
-
-
-def must(value, what):
-    if not value:
-        raise AssertionError(what)
-
-
-def call(name, *args):
-    result = getattr(LIBC, name)(*map(ctypes.c_long, args))
-    if result == -1:
-        error = ctypes.get_errno()
-        raise OSError(error, f"{name}: {os.strerror(error)}")
-    return result
 
 
 class Buffer:

@@ -18,7 +18,7 @@ thp=/sys/kernel/mm/transparent_hugepage
 
 directio()	# DISK KIND ACTION
 {
-	/usr/bin/python3 -IS "$DYNMEMMAP/tests/guest/directio.py" "$@"
+	/usr/bin/python3 -BS "$DYNMEMMAP/tests/guest/directio.py" "$@"
 }
 
 # What the kernel has made bio_vecs of, in bytes, one a line.

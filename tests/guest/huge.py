@@ -19,31 +19,17 @@ import struct
 import sys
 import time
 
+from libc import call, must
+
 PAGE, HUGE = 4096, 2 << 20
 PAGES = HUGE // PAGE
 AREAS = 6
-LIBC = ctypes.CDLL(None, use_errno=True)
-LIBC.mmap.restype = LIBC.mremap.restype = ctypes.c_long
 PROT_RW, PROT_READ = 3, 1
 MAP_PRIVATE_ANONYMOUS, MAP_FIXED = 0x22, 0x10
 MREMAP_TO = 3
 MADV_DONTNEED, MADV_FREE, MADV_MERGEABLE, MADV_HUGEPAGE = 4, 8, 12, 14
 MADV_PAGEOUT, MADV_COLLAPSE = 21, 25
 SYSFS = "/sys/kernel/mm/dynamic_memmap"
-
-
-def must(value, what):
-    if not value:
-        raise AssertionError(what)
-
-
-def call(name, *args):
-    """A function of the C library, by its name; addresses and sizes are long."""
-    result = getattr(LIBC, name)(*map(ctypes.c_long, args))
-    if result == -1:
-        error = ctypes.get_errno()
-        raise OSError(error, f"{name}: {os.strerror(error)}")
-    return result
 
 
 def count_areas(state):
