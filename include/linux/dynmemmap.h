@@ -174,13 +174,14 @@ static inline bool dynmemmap_recycle(struct zone *zone, gfp_t gfp)
 }
 
 bool __dynmemmap_folio_populate(struct folio *folio, gfp_t gfp);
+bool __dynmemmap_folio_unpopulate(struct folio *folio);
 void __dynmemmap_folio_populate_nofail(struct folio *folio);
 void __dynmemmap_pmd_populate(struct vm_area_struct *vma, pmd_t *pmd);
 bool __dynmemmap_vma_populate(struct vm_area_struct *vma, unsigned long addr);
 
 /**
  * dynmemmap_folio_populate() - have the tails of a folio in memory of their own
- * @folio: a folio that is about to be split
+ * @folio: a folio that is about to be split, or freed in parts
  * @gfp: how hard to try when nothing is kept ready; __GFP_HIGH for those by whom
  *	memory is freed
  *
@@ -190,8 +191,21 @@ bool __dynmemmap_vma_populate(struct vm_area_struct *vma, unsigned long addr);
  */
 static inline bool dynmemmap_folio_populate(struct folio *folio, gfp_t gfp)
 {
-	return !dynmemmap_enabled() || folio_order(folio) != DYNMEMMAP_HUGE_ORDER ||
+	return !dynmemmap_enabled() || folio_order(folio) < DYNMEMMAP_HUGE_ORDER ||
 	       __dynmemmap_folio_populate(folio, gfp);
+}
+
+/**
+ * dynmemmap_folio_unpopulate() - let a folio share its tails with others
+ * @folio: a folio of hugetlb that nobody has a reference to
+ *
+ * Context: process context, may sleep.
+ * Return: true if it does more than before; false if that is off, or cannot be now.
+ */
+static inline bool dynmemmap_folio_unpopulate(struct folio *folio)
+{
+	return dynmemmap_enabled() && folio_order(folio) >= DYNMEMMAP_HUGE_ORDER &&
+	       __dynmemmap_folio_unpopulate(folio);
 }
 
 /**
@@ -684,6 +698,8 @@ static inline unsigned int dynmemmap_prep_order(const struct page *page, unsigne
 static inline bool dynmemmap_recycle(struct zone *zone, gfp_t gfp) { return false; }
 
 static inline bool dynmemmap_folio_populate(struct folio *folio, gfp_t gfp) { return true; }
+
+static inline bool dynmemmap_folio_unpopulate(struct folio *folio) { return false; }
 
 static inline bool dynmemmap_folio_cache(struct folio *folio, gfp_t gfp) { return true; }
 

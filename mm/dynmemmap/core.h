@@ -30,6 +30,7 @@ enum dynmemmap_repair {
  * @nr_repairs:	by kind; any context
  * @warm_nr:	areas populated by repaired reads: 0, or the number of the first
  *		plus one; @lock
+ * @apart_nr:	areas in use whose huge folio has got its tails; as @warm_nr
  * @repaired_ip: the instruction whose read was repaired last
  * @kick_work:	starts @work and @refill_work from any context
  * @work:	the worker: takes areas back, drains the stock
@@ -45,6 +46,7 @@ struct dynmemmap_node {
 	atomic_long_t nr_areas[DYNMEMMAP_NR_STATES];
 	atomic_long_t nr_repairs[DYNMEMMAP_NR_REPAIRS];
 	u32 warm_nr;
+	u32 apart_nr;
 	unsigned long repaired_ip;
 	struct irq_work kick_work;
 	unsigned long nr_reserve;
@@ -194,12 +196,14 @@ static inline bool dynmemmap_area_exists(const struct dynmemmap_area *area)
 
 /* vmemmap.c */
 void dynmemmap_vmemmap_fill(const struct dynmemmap_area *area, struct page **frames);
-void dynmemmap_vmemmap_fill_tail(struct zone *zone, struct page *frame);
+void dynmemmap_vmemmap_fill_tail(struct zone *zone, unsigned int order, struct page *frame);
 void dynmemmap_vmemmap_fill_huge(const struct dynmemmap_area *area, struct page *frame,
 				 const struct page *tail);
 bool dynmemmap_vmemmap_needs_table(const struct dynmemmap_area *area);
 void dynmemmap_vmemmap_map(struct dynmemmap_area *area, struct page **frames);
-void dynmemmap_vmemmap_map_tails(const struct dynmemmap_area *area, const struct page *tail);
+void dynmemmap_vmemmap_map_tails(struct dynmemmap_area *area, const struct page *tail, u8 own,
+				 struct page **frames);
+const struct page *dynmemmap_vmemmap_tail(const struct dynmemmap_area *area);
 void dynmemmap_vmemmap_unmap(struct dynmemmap_area *area, struct page **frames);
 void dynmemmap_vmemmap_flush(const struct dynmemmap_area *first,
 			     const struct dynmemmap_area *last, bool tables);
@@ -215,6 +219,8 @@ bool dynmemmap_populate(struct dynmemmap_area *area, const char *reason);
 bool dynmemmap_populate_some(struct dynmemmap_area *area, u8 wanted, const char *reason);
 bool dynmemmap_populate_huge(struct dynmemmap_area *area, const char *reason);
 bool dynmemmap_populate_tails(struct dynmemmap_area *area, gfp_t gfp, const char *reason);
+bool dynmemmap_populate_folio_tails(struct folio *folio, gfp_t gfp, const char *reason);
+bool dynmemmap_unpopulate_folio_tails(struct folio *folio, const char *reason);
 bool dynmemmap_populate_free(struct dynmemmap_area *area, const char *reason);
 void dynmemmap_unpopulate(struct list_head *areas, const char *reason);
 bool dynmemmap_unpopulate_below_table(struct dynmemmap_area *area, const char *reason);
@@ -280,6 +286,8 @@ static inline bool dynmemmap_device_is_used(struct dynmemmap_area *area) { retur
 #endif
 
 /* worker.c */
+extern struct mutex dynmemmap_take_back_mutex;
+bool dynmemmap_may_take_back(void);
 void dynmemmap_kick(struct irq_work *work);
 void dynmemmap_worker_kick(struct dynmemmap_node *node);
 void dynmemmap_worker_rearm(struct dynmemmap_node *node);
@@ -297,7 +305,13 @@ static inline bool dynmemmap_compact(struct zone *zone) { return false; }
 static inline bool dynmemmap_zone_is_scattered(struct zone *zone) { return false; }
 #endif
 
+/* whole.c */
+void dynmemmap_apart_add(struct dynmemmap_area *area);
+void dynmemmap_make_whole(struct dynmemmap_node *node);
+
 /* repair.c */
+bool dynmemmap_link_add(struct dynmemmap_area *area, u32 *link);
+struct dynmemmap_area *dynmemmap_link_remove(u32 *link);
 void dynmemmap_repairs_add(struct dynmemmap_area *area);
 void dynmemmap_repairs_undo(struct dynmemmap_node *node);
 void dynmemmap_repairs_forget(struct dynmemmap_node *node, struct dynmemmap_area *areas);

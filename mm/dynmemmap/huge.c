@@ -296,6 +296,8 @@ static bool folio_populate(struct folio *folio, gfp_t gfp)
 {
 	struct dynmemmap_area *area = dynmemmap_area_of(folio_pfn(folio));
 
+	if (folio_order(folio) > DYNMEMMAP_AREA_ORDER)
+		return dynmemmap_populate_folio_tails(folio, gfp, "split");
 	return !area || dynmemmap_populate_tails(area, gfp, "split");
 }
 

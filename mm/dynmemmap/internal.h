@@ -35,6 +35,9 @@
 
 #define DYNMEMMAP_AREA_ORDER		9
 #define DYNMEMMAP_AREA_NR_PAGES		BIT(DYNMEMMAP_AREA_ORDER)
+/* The largest folio, of 512 areas: a hugetlb page of 1 GiB. */
+#define DYNMEMMAP_MAX_ORDER		18
+#define DYNMEMMAP_MAX_NR_AREAS		BIT(DYNMEMMAP_MAX_ORDER - DYNMEMMAP_AREA_ORDER)
 /* Frames behind the struct pages of one area: 512 * 64 bytes. */
 #define DYNMEMMAP_AREA_NR_FRAMES	8
 /*
@@ -54,7 +57,8 @@
  * enum dynmemmap_state - what is mapped behind the vmemmap pages of an area
  * @DYNMEMMAP_IDLE:	nothing. Nobody may touch the struct pages.
  * @DYNMEMMAP_HUGE:	the first is private, the others are a shared read-only
- *			tail. One compound page covers the area, or did.
+ *			tail. One compound page covers the area, or did. If that
+ *			begins in another area, none is private.
  * @DYNMEMMAP_SPLIT:	private frames, writable and initialised. Of device memory
  *			perhaps only some, see dynmemmap_area.mapped.
  *
@@ -111,7 +115,7 @@ enum dynmemmap_owner {
 /*
  * dynmemmap_area.marks; changed under dynmemmap_node.lock, read without.
  */
-/* In the list of dynmemmap_node.warm_nr. */
+/* In the list of dynmemmap_node.warm_nr, or that of .apart_nr. */
 #define DYNMEMMAP_MARK_WARM		0x01
 /*
  * Has become SPLIT, and TLBs may still lead to the shared tail. Removed by the one who
@@ -204,8 +208,9 @@ static inline unsigned long dynmemmap_area_pfn(const struct dynmemmap_area *area
  * struct dynmemmap_pool - the free areas of one zone
  * @areas:	by pool_list; zone->lock
  * @cached:	the cache, by pool_list, freed last first; zone->lock
- * @tail:	the frame that stands behind the tails of all HUGE areas; once it is
- *		set, constant; set under dynmemmap_node.lock
+ * @tails:	the frame that stands behind the tails of all HUGE areas, by the order
+ *		of their folio minus DYNMEMMAP_AREA_ORDER; once it is set, constant;
+ *		set under dynmemmap_node.lock
  * @nr_areas:	how many; zone->lock, read without for a snapshot
  * @nr_cached:	how many are in the cache; as @nr_areas
  * @nr_pairs:	pairs of them that make an order-10 block; as @nr_areas
@@ -221,7 +226,7 @@ static inline unsigned long dynmemmap_area_pfn(const struct dynmemmap_area *area
 struct dynmemmap_pool {
 	struct list_head areas;
 	struct list_head cached;
-	struct page *tail;
+	struct page *tails[DYNMEMMAP_MAX_ORDER - DYNMEMMAP_AREA_ORDER + 1];
 	unsigned long nr_areas;
 	unsigned long nr_cached;
 	unsigned long nr_pairs;

@@ -37,7 +37,7 @@ void dynmemmap_pool_init(struct dynmemmap_pool *pool)
 {
 	INIT_LIST_HEAD(&pool->areas);
 	INIT_LIST_HEAD(&pool->cached);
-	pool->tail = NULL;
+	memset(pool->tails, 0, sizeof(pool->tails));
 	pool->nr_areas = 0;
 	pool->nr_cached = 0;
 	pool->nr_pairs = 0;

@@ -114,31 +114,32 @@ bool dynmemmap_populate_some(struct dynmemmap_area *area, u8 wanted, const char 
 }
 
 /*
- * The shared tail of the zone of an area, made when it is needed for the first time.
+ * The shared tail of folios of @order in the zone of an area, made when it is needed for
+ * the first time.
  * Return: NULL if stock and pools are empty.
  */
-static struct page *area_tail(struct dynmemmap_area *area)
+static struct page *area_tail(struct dynmemmap_area *area, unsigned int order)
 {
 	struct zone *zone = dynmemmap_area_page_zone(area);
-	struct dynmemmap_pool *pool = dynmemmap_zone_pool(zone);
+	struct page **tail = &dynmemmap_zone_pool(zone)->tails[order - DYNMEMMAP_AREA_ORDER];
 	struct dynmemmap_node *node = dynmemmap_area_node(area);
 	struct page *frames[DYNMEMMAP_POPULATE_NR_FRAMES];
 
 	/* Pairs with the smp_store_release() below. */
-	if (smp_load_acquire(&pool->tail))
-		return pool->tail;
+	if (smp_load_acquire(tail))
+		return *tail;
 	if (!dynmemmap_frames_take(node, frames, BIT(0)))
 		return NULL;
-	dynmemmap_vmemmap_fill_tail(zone, frames[0]);
+	dynmemmap_vmemmap_fill_tail(zone, order, frames[0]);
 	scoped_guard(raw_spinlock_irqsave, &node->lock) {
-		if (pool->tail)
+		if (*tail)
 			break;
 		/* What it holds, before others use it. */
-		smp_store_release(&pool->tail, frames[0]);
+		smp_store_release(tail, frames[0]);
 		frames[0] = NULL;
 	}
 	dynmemmap_frames_put(node, frames, DYNMEMMAP_POPULATE_NR_FRAMES);
-	return pool->tail;
+	return *tail;
 }
 
 /**
@@ -153,7 +154,8 @@ static struct page *area_tail(struct dynmemmap_area *area)
 bool dynmemmap_populate_huge(struct dynmemmap_area *area, const char *reason)
 {
 	struct dynmemmap_node *node = dynmemmap_area_node(area);
-	struct page *frames[DYNMEMMAP_POPULATE_NR_FRAMES], *tail = area_tail(area);
+	struct page *tail = area_tail(area, DYNMEMMAP_AREA_ORDER);
+	struct page *frames[DYNMEMMAP_POPULATE_NR_FRAMES];
 	u64 start = local_clock();
 
 	if (!tail || !dynmemmap_frames_take(node, frames, BIT(0)))
@@ -163,7 +165,7 @@ bool dynmemmap_populate_huge(struct dynmemmap_area *area, const char *reason)
 		if (!dynmemmap_area_exists(area) || area->state != DYNMEMMAP_IDLE)
 			break;
 		dynmemmap_vmemmap_map(area, frames);
-		dynmemmap_vmemmap_map_tails(area, tail);
+		dynmemmap_vmemmap_map_tails(area, tail, BIT(0), frames);
 		dynmemmap_set_state(area, DYNMEMMAP_HUGE);
 	}
 	dynmemmap_frames_put(node, frames, DYNMEMMAP_POPULATE_NR_FRAMES);
@@ -174,11 +176,16 @@ bool dynmemmap_populate_huge(struct dynmemmap_area *area, const char *reason)
 	return true;
 }
 
-static void area_flush_tails(struct dynmemmap_area *area)
+static void flush_tails(struct dynmemmap_area *first, struct dynmemmap_area *last)
 {
 	/* With interrupts off other CPUs could not be told. */
 	lockdep_assert_irqs_enabled();
-	dynmemmap_vmemmap_flush(area, area, false);
+	dynmemmap_vmemmap_flush(first, last, false);
+}
+
+static void area_flush_tails(struct dynmemmap_area *area)
+{
+	flush_tails(area, area);
 }
 
 /**
@@ -212,21 +219,6 @@ bool dynmemmap_populate_free(struct dynmemmap_area *area, const char *reason)
 	return true;
 }
 
-/* Frames that hold what the shared tail of a HUGE area holds. */
-static bool area_copy_tails(struct dynmemmap_area *area, struct page **frames, gfp_t gfp)
-{
-	struct dynmemmap_pool *pool = dynmemmap_zone_pool(dynmemmap_area_page_zone(area));
-	const struct page *tail = READ_ONCE(pool->tail);
-	unsigned int i;
-
-	if (!dynmemmap_frames_buy(dynmemmap_area_node(area), frames,
-				  DYNMEMMAP_ALL_VMEMMAP_PAGES & ~BIT(0), gfp))
-		return false;
-	for (i = 1; i < DYNMEMMAP_AREA_NR_FRAMES; i++)
-		copy_page(page_address(frames[i]), page_address(tail));
-	return true;
-}
-
 static bool area_is_in_use(const struct dynmemmap_area *area)
 {
 	const u8 owner = READ_ONCE(area->owner);
@@ -235,13 +227,28 @@ static bool area_is_in_use(const struct dynmemmap_area *area)
 }
 
 /*
- * Give a HUGE area in use frames for its tails.
- * Return: true if it is the caller's to flush, and to remove DYNMEMMAP_MARK_STALE.
+ * What is behind the tails of a HUGE area in use, and which vmemmap pages those are.
+ * Return: NULL if it is none.
  */
-static bool area_map_tails(struct dynmemmap_area *area, struct page **frames)
+static const struct page *area_shared_tail(struct dynmemmap_area *area, u8 *shared)
 {
 	guard(raw_spinlock_irqsave)(&dynmemmap_area_node(area)->lock);
 	if (area->state != DYNMEMMAP_HUGE || !area_is_in_use(area))
+		return NULL;
+	*shared = ~area->mapped;
+	return dynmemmap_vmemmap_tail(area);
+}
+
+/*
+ * Give a HUGE area in use frames for its tails, that hold what @tail holds.
+ * Return: true if it is the caller's to flush, and to remove DYNMEMMAP_MARK_STALE.
+ */
+static bool area_map_tails(struct dynmemmap_area *area, struct page **frames,
+			   const struct page *tail)
+{
+	guard(raw_spinlock_irqsave)(&dynmemmap_area_node(area)->lock);
+	if (area->state != DYNMEMMAP_HUGE || !area_is_in_use(area) ||
+	    dynmemmap_vmemmap_tail(area) != tail)
 		return false;
 	WRITE_ONCE(area->marks, area->marks | DYNMEMMAP_MARK_STALE);
 	/* Pairs with smp_rmb() in dynmemmap_populate_tails(). */
@@ -251,6 +258,41 @@ static bool area_map_tails(struct dynmemmap_area *area, struct page **frames)
 	smp_wmb();
 	dynmemmap_set_state(area, DYNMEMMAP_SPLIT);
 	return true;
+}
+
+/*
+ * Give the tails of a HUGE area in use frames of their own, with the same contents.
+ * Return: 1 if that was done, and area_end_stale() is due after a flush; 0 if nothing
+ * had to be done; -ENOMEM with nothing changed.
+ */
+static int area_unshare_tails(struct dynmemmap_area *area, gfp_t gfp)
+{
+	struct dynmemmap_node *node = dynmemmap_area_node(area);
+	struct page *frames[DYNMEMMAP_POPULATE_NR_FRAMES];
+	const struct page *tail;
+	bool mapped = false;
+	unsigned int i;
+	u8 shared;
+
+	/* Others may do it, and use the area for another folio, meanwhile. */
+	while (!mapped && (tail = area_shared_tail(area, &shared))) {
+		if (!dynmemmap_frames_buy(node, frames, shared, gfp))
+			return -ENOMEM;
+		for (i = 0; i < DYNMEMMAP_AREA_NR_FRAMES; i++)
+			if (frames[i])
+				copy_page(page_address(frames[i]), page_address(tail));
+		mapped = area_map_tails(area, frames, tail);
+		dynmemmap_frames_put(node, frames, DYNMEMMAP_POPULATE_NR_FRAMES);
+	}
+	return mapped;
+}
+
+/* No TLB leads to the shared tail any more. */
+static void area_end_stale(struct dynmemmap_area *area)
+{
+	scoped_guard(raw_spinlock_irqsave, &dynmemmap_area_node(area)->lock)
+		WRITE_ONCE(area->marks, area->marks & ~DYNMEMMAP_MARK_STALE);
+	count_vm_event(DYNMEMMAP_POPULATE);
 }
 
 /**
@@ -270,22 +312,17 @@ static bool area_map_tails(struct dynmemmap_area *area, struct page **frames)
  */
 bool dynmemmap_populate_tails(struct dynmemmap_area *area, gfp_t gfp, const char *reason)
 {
-	struct dynmemmap_node *node = dynmemmap_area_node(area);
 	u64 start = local_clock();
 
 	if (READ_ONCE(area->state) == DYNMEMMAP_HUGE) {
-		struct page *frames[DYNMEMMAP_POPULATE_NR_FRAMES];
-		bool mapped;
+		const int unshared = area_unshare_tails(area, gfp);
 
-		if (!area_copy_tails(area, frames, gfp))
+		if (unshared < 0)
 			return false;
-		mapped = area_map_tails(area, frames);
-		dynmemmap_frames_put(node, frames, DYNMEMMAP_POPULATE_NR_FRAMES);
-		if (mapped) {
+		if (unshared) {
 			area_flush_tails(area);
-			scoped_guard(raw_spinlock_irqsave, &node->lock)
-				WRITE_ONCE(area->marks, area->marks & ~DYNMEMMAP_MARK_STALE);
-			count_vm_event(DYNMEMMAP_POPULATE);
+			area_end_stale(area);
+			dynmemmap_apart_add(area);
 			trace_dynmemmap_populate(area->area_nr, area->nid, reason,
 						 local_clock() - start);
 			return true;
@@ -296,6 +333,64 @@ bool dynmemmap_populate_tails(struct dynmemmap_area *area, gfp_t gfp, const char
 	if (READ_ONCE(area->marks) & DYNMEMMAP_MARK_STALE)
 		area_flush_tails(area);
 	return true;
+}
+
+/*
+ * One of the areas of a folio, or NULL: one that has a static memmap, or uses the stock of
+ * another node, never is HUGE.
+ */
+static struct dynmemmap_area *folio_area(struct folio *folio, unsigned int nr)
+{
+	const unsigned long pfn = folio_pfn(folio) + nr * DYNMEMMAP_AREA_NR_PAGES;
+	struct dynmemmap_area *area = dynmemmap_area_of(pfn);
+	struct zone *zone = area ? READ_ONCE(area->zone) : NULL;
+
+	return zone && zone_to_nid(zone) == area->nid ? area : NULL;
+}
+
+/**
+ * dynmemmap_populate_folio_tails() - give all tails of a folio their own frames
+ * @folio:	a folio of areas
+ * @gfp:	how hard to try
+ * @reason:	for the trace
+ *
+ * As dynmemmap_populate_tails() for each area, with one flush.
+ *
+ * Context: as dynmemmap_populate_tails().
+ * Return: true if all tails can be written; false if there is no memory, and perhaps
+ * some can.
+ */
+bool dynmemmap_populate_folio_tails(struct folio *folio, gfp_t gfp, const char *reason)
+{
+	const unsigned int nr_areas = folio_nr_pages(folio) >> DYNMEMMAP_AREA_ORDER;
+	struct dynmemmap_area *area, *first = NULL, *last = NULL;
+	DECLARE_BITMAP(mapped, DYNMEMMAP_MAX_NR_AREAS) = {};
+	u64 start = local_clock();
+	int unshared = 0;
+	unsigned int i;
+
+	area = folio_area(folio, 0);
+	if (area && !dynmemmap_stock_provide(dynmemmap_area_node(area), nr_areas, gfp))
+		return false;
+	for (i = 0; i < nr_areas && unshared >= 0; i++) {
+		area = folio_area(folio, i);
+		if (!area)
+			continue;
+		unshared = area_unshare_tails(area, gfp);
+		first = first ?: area;
+		last = area;
+		if (unshared > 0)
+			__set_bit(i, mapped);
+	}
+	/* Of those, too, that others have just populated. */
+	if (first)
+		flush_tails(first, last);
+	for_each_set_bit(i, mapped, nr_areas) {
+		area = folio_area(folio, i);
+		area_end_stale(area);
+		trace_dynmemmap_populate(area->area_nr, area->nid, reason, local_clock() - start);
+	}
+	return unshared >= 0;
 }
 
 /*
@@ -381,13 +476,11 @@ struct unmapped {
 	bool tables;
 };
 
-static void unmapped_add(struct unmapped *unmapped, struct dynmemmap_area *area)
+static void unmapped_add_frames(struct unmapped *unmapped, struct dynmemmap_area *area,
+				struct page **frames)
 {
-	struct page *frames[DYNMEMMAP_POPULATE_NR_FRAMES];
 	unsigned int i;
 
-	if (!area_unmap(area, frames, unmapped->keep_tables))
-		return;
 	/* But for frames that are of the area itself. */
 	for (i = 0; i < DYNMEMMAP_POPULATE_NR_FRAMES; i++)
 		if (frames[i] && dynmemmap_area_of(page_to_pfn(frames[i])) != area)
@@ -398,6 +491,14 @@ static void unmapped_add(struct unmapped *unmapped, struct dynmemmap_area *area)
 	if (!unmapped->nr_areas || area->area_nr > unmapped->highest->area_nr)
 		unmapped->highest = area;
 	unmapped->nr_areas++;
+}
+
+static void unmapped_add(struct unmapped *unmapped, struct dynmemmap_area *area)
+{
+	struct page *frames[DYNMEMMAP_POPULATE_NR_FRAMES];
+
+	if (area_unmap(area, frames, unmapped->keep_tables))
+		unmapped_add_frames(unmapped, area, frames);
 }
 
 /* One flush, and the frames go back to the stock after it. */
@@ -482,4 +583,57 @@ bool dynmemmap_unpopulate_area(struct dynmemmap_area *area, const char *reason)
 bool dynmemmap_unpopulate_below_table(struct dynmemmap_area *area, const char *reason)
 {
 	return area_unpopulate(area, reason, true);
+}
+
+/*
+ * Put the shared tail behind all vmemmap pages of an area but those in @own.
+ * Return: false if it has no frames for all its tails, or others are about to write to
+ * them; nothing has changed then.
+ */
+static bool area_share_tails(struct dynmemmap_area *area, const struct page *tail, u8 own,
+			     struct page **frames)
+{
+	guard(raw_spinlock_irqsave)(&dynmemmap_area_node(area)->lock);
+	if (area->state != DYNMEMMAP_SPLIT || area->owner != DYNMEMMAP_KERNEL ||
+	    area->mapped != DYNMEMMAP_ALL_VMEMMAP_PAGES || area->marks & DYNMEMMAP_MARK_STALE)
+		return false;
+	dynmemmap_vmemmap_map_tails(area, tail, own, frames);
+	frames[DYNMEMMAP_TABLE_FRAME] = NULL;
+	dynmemmap_set_state(area, DYNMEMMAP_HUGE);
+	return true;
+}
+
+/**
+ * dynmemmap_unpopulate_folio_tails() - take the frames of a folio's tails away
+ * @folio:	a folio of areas to which nobody can get a reference, and whose tails hold
+ *		nothing that those of other folios do not
+ * @reason:	for the trace
+ *
+ * Context: any with interrupts enabled; dynmemmap_take_back_mutex held, and
+ * dynmemmap_may_take_back().
+ * Return: true if any were taken.
+ */
+bool dynmemmap_unpopulate_folio_tails(struct folio *folio, const char *reason)
+{
+	struct unmapped unmapped = { .frames = LIST_HEAD_INIT(unmapped.frames) };
+	const unsigned int order = folio_order(folio);
+	struct page *frames[DYNMEMMAP_POPULATE_NR_FRAMES];
+	u64 start = local_clock();
+	unsigned int i;
+
+	lockdep_assert_irqs_enabled();
+	for (i = 0; i < 1U << (order - DYNMEMMAP_AREA_ORDER); i++) {
+		struct dynmemmap_area *area = folio_area(folio, i);
+		/* All that is known of a folio is in its first vmemmap page. */
+		const u8 own = i ? 0 : BIT(0);
+		const struct page *tail;
+
+		if (!area)
+			continue;
+		tail = area_tail(area, order);
+		if (tail && area_share_tails(area, tail, own, frames))
+			unmapped_add_frames(&unmapped, area, frames);
+	}
+	unmapped_flush(&unmapped, reason, start);
+	return unmapped.nr_areas;
 }

@@ -16,6 +16,53 @@
 #include "core.h"
 
 /**
+ * dynmemmap_link_add() - put an area into a list of a node
+ * @area:	any area
+ * @link:	&dynmemmap_node.warm_nr or .apart_nr, or the like on a stack
+ *
+ * Areas are linked by their numbers: there is no room for more, and no section can go
+ * unnoticed.
+ *
+ * Context: dynmemmap_node.lock of the node of @area held.
+ * Return: false if it is in a list already, or its section is gone.
+ */
+bool dynmemmap_link_add(struct dynmemmap_area *area, u32 *link)
+{
+	lockdep_assert_held(&dynmemmap_area_node(area)->lock);
+	if (area->marks & DYNMEMMAP_MARK_WARM || !dynmemmap_area_exists(area))
+		return false;
+	WRITE_ONCE(area->marks, area->marks | DYNMEMMAP_MARK_WARM);
+	area->next_warm_nr = *link;
+	WRITE_ONCE(*link, area->area_nr + 1);
+	return true;
+}
+
+static struct dynmemmap_area *area_by_link(u32 warm_nr)
+{
+	return dynmemmap_area_of((warm_nr - 1UL) << DYNMEMMAP_AREA_ORDER);
+}
+
+/**
+ * dynmemmap_link_remove() - take the first area out of a list
+ * @link:	as for dynmemmap_link_add()
+ *
+ * Its mark stays, and keeps it out of all lists until it is removed.
+ *
+ * Context: dynmemmap_node.lock of the node of the areas held.
+ * Return: the area, or NULL if there is none.
+ */
+struct dynmemmap_area *dynmemmap_link_remove(u32 *link)
+{
+	struct dynmemmap_area *area;
+
+	if (!*link)
+		return NULL;
+	area = area_by_link(*link);
+	WRITE_ONCE(*link, area->next_warm_nr);
+	return area;
+}
+
+/**
  * dynmemmap_repairs_add() - have an area unpopulated later
  * @area:	a populated area that is in its pool, or will be, or of a device
  *
@@ -26,16 +73,7 @@ void dynmemmap_repairs_add(struct dynmemmap_area *area)
 	struct dynmemmap_node *node = dynmemmap_area_node(area);
 
 	guard(raw_spinlock_irqsave)(&node->lock);
-	if (area->marks & DYNMEMMAP_MARK_WARM || !dynmemmap_area_exists(area))
-		return;
-	WRITE_ONCE(area->marks, area->marks | DYNMEMMAP_MARK_WARM);
-	area->next_warm_nr = node->warm_nr;
-	node->warm_nr = area->area_nr + 1;
-}
-
-static struct dynmemmap_area *area_by_link(u32 warm_nr)
-{
-	return dynmemmap_area_of((warm_nr - 1UL) << DYNMEMMAP_AREA_ORDER);
+	dynmemmap_link_add(area, &node->warm_nr);
 }
 
 static struct dynmemmap_area *node_remove_warm(struct dynmemmap_node *node)
@@ -43,28 +81,16 @@ static struct dynmemmap_area *node_remove_warm(struct dynmemmap_node *node)
 	struct dynmemmap_area *area;
 
 	guard(raw_spinlock_irqsave)(&node->lock);
-	if (!node->warm_nr)
-		return NULL;
-	area = area_by_link(node->warm_nr);
-	node->warm_nr = area->next_warm_nr;
+	area = dynmemmap_link_remove(&node->warm_nr);
 	/* Others become MOVING, or stay where they are; those are used meanwhile. */
-	if (area->owner != DYNMEMMAP_DEVICE)
+	if (area && area->owner != DYNMEMMAP_DEVICE)
 		WRITE_ONCE(area->marks, area->marks & ~DYNMEMMAP_MARK_WARM);
 	return area;
 }
 
-/**
- * dynmemmap_repairs_forget() - a section goes: forget repairs of its areas
- * @node:	its node
- * @areas:	its area pages
- *
- * Context: dynmemmap_node.lock held.
- */
-void dynmemmap_repairs_forget(struct dynmemmap_node *node, struct dynmemmap_area *areas)
+/* Take the areas of a section out of a list. */
+static void link_forget(u32 *link, struct dynmemmap_area *areas)
 {
-	u32 *link = &node->warm_nr;
-
-	lockdep_assert_held(&node->lock);
 	while (*link) {
 		struct dynmemmap_area *area = area_by_link(*link);
 
@@ -75,6 +101,20 @@ void dynmemmap_repairs_forget(struct dynmemmap_node *node, struct dynmemmap_area
 			link = &area->next_warm_nr;
 		}
 	}
+}
+
+/**
+ * dynmemmap_repairs_forget() - a section goes: its areas leave all lists
+ * @node:	its node
+ * @areas:	its area pages
+ *
+ * Context: dynmemmap_node.lock held.
+ */
+void dynmemmap_repairs_forget(struct dynmemmap_node *node, struct dynmemmap_area *areas)
+{
+	lockdep_assert_held(&node->lock);
+	link_forget(&node->warm_nr, areas);
+	link_forget(&node->apart_nr, areas);
 }
 
 /**

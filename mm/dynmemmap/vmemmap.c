@@ -90,8 +90,9 @@ void dynmemmap_vmemmap_fill(const struct dynmemmap_area *area, struct page **fra
 }
 
 /**
- * dynmemmap_vmemmap_fill_tail() - write the tail that all HUGE areas of a zone share
+ * dynmemmap_vmemmap_fill_tail() - write the tail that HUGE areas of a zone share
  * @zone:	the zone
+ * @order:	order of their folios
  * @frame:	a frame that nobody else uses
  *
  * Tails of one order are alike: each tells how to get from its own address to the
@@ -99,13 +100,13 @@ void dynmemmap_vmemmap_fill(const struct dynmemmap_area *area, struct page **fra
  *
  * Context: any.
  */
-void dynmemmap_vmemmap_fill_tail(struct zone *zone, struct page *frame)
+void dynmemmap_vmemmap_fill_tail(struct zone *zone, unsigned int order, struct page *frame)
 {
 	struct page *tail = page_address(frame);
 	unsigned int i;
 
 	init_unused(tail, 0, zone_idx(zone), zone_to_nid(zone));
-	prep_compound_tail(tail, NULL, DYNMEMMAP_AREA_ORDER);
+	prep_compound_tail(tail, NULL, order);
 	for (i = 1; i < PAGE_SIZE / sizeof(struct page); i++)
 		tail[i] = *tail;
 }
@@ -185,7 +186,8 @@ void dynmemmap_vmemmap_map(struct dynmemmap_area *area, struct page **frames)
 		area_set_table(area, frames[DYNMEMMAP_TABLE_FRAME]);
 		frames[DYNMEMMAP_TABLE_FRAME] = NULL;
 	}
-	if (!mapped)
+	/* A HUGE area, too, may have no frame of its own. */
+	if (area->state == DYNMEMMAP_IDLE)
 		(*area_nr_mapped(area))++;
 	/*
 	 * The struct pages must be visible before the entries that lead to
@@ -205,23 +207,48 @@ void dynmemmap_vmemmap_map(struct dynmemmap_area *area, struct page **frames)
 }
 
 /**
- * dynmemmap_vmemmap_map_tails() - put the shared tail behind all but the first
- * @area:	an area of whose vmemmap pages only the first is mapped
+ * dynmemmap_vmemmap_map_tails() - put the shared tail behind vmemmap pages of an area
+ * @area:	an area that has something mapped
  * @tail:	the frame of its zone, see dynmemmap_vmemmap_fill_tail()
+ * @own:	the vmemmap pages that keep the frame they have, a bit each
+ * @frames:	where to put the struct pages of the frames that others have had, or NULL
  *
- * Read-only, and no flush, as dynmemmap_vmemmap_map(). That it has a frame of its own
- * later takes one, because TLBs remember this one then.
+ * Read-only. No flush where nothing was mapped before, as in dynmemmap_vmemmap_map();
+ * TLBs may go on to use frames that were, until dynmemmap_vmemmap_flush() returns. That
+ * a vmemmap page has a frame of its own later takes a flush, because TLBs remember this
+ * one then.
  *
  * Context: any; dynmemmap_node.lock of the node of @area held.
  */
-void dynmemmap_vmemmap_map_tails(const struct dynmemmap_area *area, const struct page *tail)
+void dynmemmap_vmemmap_map_tails(struct dynmemmap_area *area, const struct page *tail, u8 own,
+				 struct page **frames)
 {
-	unsigned long addr = area_vmemmap(area) + PAGE_SIZE;
-	pte_t *pte = area_pte(area) + 1;
+	unsigned long addr = area_vmemmap(area);
+	pte_t *pte = area_pte(area);
 	unsigned int i;
 
-	for (i = 1; i < DYNMEMMAP_AREA_NR_FRAMES; i++, addr += PAGE_SIZE, pte++)
-		set_pte_at(&init_mm, addr, pte, pfn_pte(page_to_pfn(tail), PAGE_KERNEL_RO));
+	for (i = 0; i < DYNMEMMAP_AREA_NR_FRAMES; i++, addr += PAGE_SIZE) {
+		frames[i] = NULL;
+		if (own & BIT(i))
+			continue;
+		if (area->mapped & BIT(i))
+			frames[i] = pte_page(ptep_get(pte + i));
+		set_pte_at(&init_mm, addr, pte + i, pfn_pte(page_to_pfn(tail), PAGE_KERNEL_RO));
+	}
+	WRITE_ONCE(area->mapped, area->mapped & own);
+}
+
+/**
+ * dynmemmap_vmemmap_tail() - the shared tail that is behind an area
+ * @area:	a HUGE area
+ *
+ * Context: any; dynmemmap_node.lock of the node of @area held.
+ * Return: its frame.
+ */
+const struct page *dynmemmap_vmemmap_tail(const struct dynmemmap_area *area)
+{
+	/* The last vmemmap page is the one that never holds anything else. */
+	return pte_page(ptep_get(area_pte(area) + DYNMEMMAP_AREA_NR_FRAMES - 1));
 }
 
 /**

@@ -25,7 +25,7 @@
  * Areas enter the pool only under it, and only while nobody has a range
  * (dynmemmap_range_get()).
  */
-static DEFINE_MUTEX(dynmemmap_take_back_mutex);
+DEFINE_MUTEX(dynmemmap_take_back_mutex);
 /* Ranges in use; dynmemmap_take_back_mutex. */
 static unsigned int nr_ranges;
 
@@ -141,7 +141,13 @@ static unsigned long zone_count_blocks(struct zone *zone, unsigned long nr_max)
 	return nr_blocks;
 }
 
-static bool may_take_back(void)
+/**
+ * dynmemmap_may_take_back() - may struct pages be taken away now?
+ *
+ * Context: dynmemmap_take_back_mutex held; true until it is dropped.
+ * Return: false while somebody has a range, or if an invariant was found broken.
+ */
+bool dynmemmap_may_take_back(void)
 {
 	lockdep_assert_held(&dynmemmap_take_back_mutex);
 	return !nr_ranges && !READ_ONCE(dynmemmap_broken);
@@ -174,7 +180,7 @@ static unsigned long zone_take_back(struct zone *zone, unsigned long nr_wanted)
 	u64 start = local_clock();
 
 	guard(mutex)(&dynmemmap_take_back_mutex);
-	if (!may_take_back())
+	if (!dynmemmap_may_take_back())
 		return 0;
 
 	nr_isolated = zone_isolate(zone, min(nr_wanted, DYNMEMMAP_TAKE_BACK_BATCH_AREAS),
@@ -208,7 +214,7 @@ void __dynmemmap_take_back_range(struct zone *zone, unsigned long start_pfn,
 	unsigned long pfn = start_pfn, end_pfn = start_pfn + nr_pages;
 
 	guard(mutex)(&dynmemmap_take_back_mutex);
-	while (pfn < end_pfn && may_take_back()) {
+	while (pfn < end_pfn && dynmemmap_may_take_back()) {
 		LIST_HEAD(areas);
 		unsigned long nr_isolated = 0;
 		u64 start = local_clock();
@@ -364,7 +370,7 @@ static bool zone_trim_some(struct zone *zone)
 	if (!nr_excess)
 		return false;
 	guard(mutex)(&dynmemmap_take_back_mutex);
-	if (!may_take_back())
+	if (!dynmemmap_may_take_back())
 		return dynmemmap_cache_lend_some(zone, "recycle");
 	nr_taken = dynmemmap_cache_take(zone, min(nr_excess, DYNMEMMAP_TAKE_BACK_BATCH_AREAS),
 					&areas);
@@ -410,7 +416,7 @@ void dynmemmap_worker(struct work_struct *work)
 
 	/* Who stops taking back starts the workers again. */
 	scoped_guard(mutex, &dynmemmap_take_back_mutex) {
-		if (!may_take_back())
+		if (!dynmemmap_may_take_back())
 			return;
 	}
 	for (zone = zones; zone < zones + MAX_NR_ZONES; zone++) {
@@ -420,7 +426,7 @@ void dynmemmap_worker(struct work_struct *work)
 		again |= zone_balance(zone);
 	}
 	scoped_guard(mutex, &dynmemmap_take_back_mutex) {
-		if (!may_take_back())
+		if (!dynmemmap_may_take_back())
 			break;
 		dynmemmap_repairs_undo(node);
 		again |= dynmemmap_stock_drain(node);
@@ -430,10 +436,11 @@ void dynmemmap_worker(struct work_struct *work)
 }
 
 /**
- * dynmemmap_watch() - start the worker if much memory is free, but scattered
+ * dynmemmap_watch() - look for what nobody says
  * @work:	embedded in the node
  *
- * Nobody says so when it becomes free page by page.
+ * That much memory is free, but scattered, because it became free page by page: starts
+ * the worker. That a huge folio is not mapped by PTEs any more.
  *
  * Context: workqueue. Runs again by itself, when the CPU is awake anyway.
  */
@@ -446,6 +453,7 @@ void dynmemmap_watch(struct work_struct *work)
 	for (zone = zones; zone < zones + MAX_NR_ZONES; zone++)
 		if (populated_zone(zone) && dynmemmap_zone_is_scattered(zone))
 			dynmemmap_worker_kick(node);
+	dynmemmap_make_whole(node);
 	queue_delayed_work(system_dfl_wq, &node->watch_work, WATCH_INTERVAL);
 }
 

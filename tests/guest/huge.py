@@ -187,6 +187,20 @@ def merge(memory):
     time.sleep(0.5)
 
 
+def whole_again(memory):
+    """Mapped in parts by a child only: when that has gone, nobody needs the tails."""
+    before = count_areas("huge")
+    in_child(lambda: protect(memory))
+    tries = 300
+    while before is not None and count_areas("huge") < before and tries:
+        time.sleep(0.2)
+        tries -= 1
+    must(tries, "the tails of huge pages that are mapped as a whole do not go")
+    memory.verify()
+    # And they come back.
+    protect(memory)
+
+
 def killed(memory):
     """A child that splits all it has is killed somewhere in between."""
     child = os.fork()
@@ -204,7 +218,7 @@ def killed(memory):
 SPLITTERS = {
     "protect": protect, "unmap": unmap, "discard": discard, "lazy-free": lazy_free,
     "move": move, "lock": lock, "fork-parent-writes": fork_parent_writes,
-    "page-out": page_out,
+    "page-out": page_out, "whole-again": whole_again,
 }
 OTHERS = {
     "fork-child-writes": fork_child_writes, "collapse": collapse, "merge": merge,
@@ -240,6 +254,8 @@ def churn(seconds, seed):
     random.seed(seed)
     # KSM and swap take their time for each.
     actions = [*SPLITTERS.values(), *OTHERS.values(), fork_child_writes, collapse, protect]
+    # It waits for what only comes to pass while nobody else does anything.
+    actions.remove(whole_again)
     end = time.monotonic() + seconds
     rounds = 0
     while time.monotonic() < end:

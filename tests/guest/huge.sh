@@ -22,7 +22,7 @@ note "swap on zram$number"
 remember_memmap
 
 for action in rest protect unmap discard lazy-free move lock fork-child-writes \
-	fork-parent-writes page-out collapse merge killed; do
+	fork-parent-writes page-out collapse merge killed whole-again; do
 	expect_success "$action" "$huge" $action
 done
 

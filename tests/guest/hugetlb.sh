@@ -4,7 +4,7 @@
 # Huge pages of 2 MiB and of 1 GiB, allocated and freed at run time.
 #
 # kernels: dynamic
-# also: debug
+# also: stock debug
 # mem: 7G
 # append: dynamic_memmap=on
 
@@ -32,9 +32,23 @@ expect_success "they keep their contents" hold_check huge
 hold_stop huge
 allocate 2048kB 0
 
+# The first of its 4096 vmemmap pages is its own, the others are one that all share.
+huge_areas_are()	# NUMBER; at least
+{
+	(($(dm areas_huge) >= $1))
+}
+
+before=$(memmap_of_idle)
 allocate 1048576kB 1
+if dm_on; then
+	expect "a page of 1 GiB is huge areas" "$(dm areas_huge)" -ge 512
+	kib=$((($(memmap_of_idle) - before) >> 10))
+	note "a page of 1 GiB costs $kib KiB of memmap"
+	expect "it costs no more than one vmemmap page and one that is shared" "$kib" -le 16
+fi
 expect_success "a page of 1 GiB is filled" hold_start huge 1024 gigantic
 expect_success "it keeps its contents" hold_check huge
+! dm_on || expect_success "it stays as it was" huge_areas_are 512
 expect_success "other memory keeps its contents" hold_check some
 hold_stop huge
 allocate 1048576kB 0
@@ -43,6 +57,7 @@ allocate 1048576kB 0
 allocate 1048576kB 1
 echo 1 >$pages/hugepages-1048576kB/demote
 expect "a page of 1 GiB is demoted" "$(cat $pages/hugepages-2048kB/nr_hugepages)" -eq 512
+! dm_on || expect_success "and each of the small ones is a huge area" huge_areas_are 512
 allocate 2048kB 0
 expect_success "other memory keeps its contents" hold_check some
 hold_stop some
