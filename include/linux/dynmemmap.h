@@ -96,6 +96,12 @@ static inline bool dynmemmap_can_lend(struct zone *zone, unsigned int order)
 
 /* Order of the folios that a HUGE area serves. */
 #define DYNMEMMAP_HUGE_ORDER		(PMD_SHIFT - PAGE_SHIFT)
+/*
+ * Order of the smallest folios whose tails may be shared: those of files that a huge one
+ * was split into, if nobody counts the mappings of each page.
+ */
+#define DYNMEMMAP_SHARED_MIN_ORDER	\
+	(IS_ENABLED(CONFIG_NO_PAGE_MAPCOUNT) ? 7 : DYNMEMMAP_HUGE_ORDER)
 /* As an order: the struct pages that struct folio covers. All others are mere tails. */
 #define DYNMEMMAP_HUGE_PREP_ORDER	2
 
@@ -119,7 +125,7 @@ static inline struct page *dynmemmap_huge_alloc(struct zone *zone, unsigned int 
 	return __dynmemmap_huge_alloc(zone);
 }
 
-bool __dynmemmap_huge_free(struct zone *zone, struct page *page);
+bool __dynmemmap_huge_free(struct zone *zone, struct page *page, unsigned int order);
 
 /**
  * dynmemmap_huge_free() - a block is freed: keep it if it has few struct pages
@@ -132,11 +138,12 @@ bool __dynmemmap_huge_free(struct zone *zone, struct page *page);
  */
 static inline bool dynmemmap_huge_free(struct zone *zone, struct page *page, unsigned int order)
 {
-	return dynmemmap_enabled() && order == DYNMEMMAP_HUGE_ORDER &&
-	       __dynmemmap_huge_free(zone, page);
+	return dynmemmap_enabled() && order >= DYNMEMMAP_SHARED_MIN_ORDER &&
+	       __dynmemmap_huge_free(zone, page, order);
 }
 
 bool __dynmemmap_page_is_huge(const struct page *page);
+bool __dynmemmap_page_is_shared(const struct page *page);
 
 /**
  * dynmemmap_prep_order() - how many struct pages of a block have to be prepared
@@ -151,7 +158,8 @@ bool __dynmemmap_page_is_huge(const struct page *page);
  */
 static inline unsigned int dynmemmap_prep_order(const struct page *page, unsigned int order)
 {
-	if (dynmemmap_enabled() && order == DYNMEMMAP_HUGE_ORDER && __dynmemmap_page_is_huge(page))
+	if (dynmemmap_enabled() && order >= DYNMEMMAP_SHARED_MIN_ORDER &&
+	    order <= DYNMEMMAP_HUGE_ORDER && __dynmemmap_page_is_shared(page + BIT(order) - 1))
 		order = DYNMEMMAP_HUGE_PREP_ORDER;
 	/* So that the compiler makes the same loop of it as without us. */
 	OPTIMIZER_HIDE_VAR(order);
@@ -191,8 +199,27 @@ bool __dynmemmap_vma_populate(struct vm_area_struct *vma, unsigned long addr);
  */
 static inline bool dynmemmap_folio_populate(struct folio *folio, gfp_t gfp)
 {
-	return !dynmemmap_enabled() || folio_order(folio) < DYNMEMMAP_HUGE_ORDER ||
+	return !dynmemmap_enabled() || folio_order(folio) < DYNMEMMAP_SHARED_MIN_ORDER ||
 	       __dynmemmap_folio_populate(folio, gfp);
+}
+
+void __dynmemmap_split_end(struct folio *folio, const struct folio *end);
+
+/**
+ * dynmemmap_split_end() - a folio of a file has been split
+ * @folio: the first of the folios that it has become
+ * @end: the folio after the last
+ * @order: its order before
+ *
+ * Context: process context, interrupts enabled; the folios are locked, and the caller
+ * has a reference to each.
+ */
+static inline void dynmemmap_split_end(struct folio *folio, const struct folio *end,
+				       unsigned int order)
+{
+	if (dynmemmap_enabled() && order > DYNMEMMAP_SHARED_MIN_ORDER &&
+	    order <= DYNMEMMAP_HUGE_ORDER)
+		__dynmemmap_split_end(folio, end);
 }
 
 /**
@@ -658,7 +685,7 @@ bool dynmemmap_boot_free(unsigned long pfn, unsigned int order);
  */
 static inline struct page *dynmemmap_private_page(struct page *page)
 {
-	return dynmemmap_enabled() && __dynmemmap_page_is_huge(page) ? compound_head(page) : page;
+	return dynmemmap_enabled() && __dynmemmap_page_is_shared(page) ? compound_head(page) : page;
 }
 
 bool dynmemmap_repair(unsigned long address, bool write, bool present,
@@ -700,6 +727,11 @@ static inline bool dynmemmap_recycle(struct zone *zone, gfp_t gfp) { return fals
 static inline bool dynmemmap_folio_populate(struct folio *folio, gfp_t gfp) { return true; }
 
 static inline bool dynmemmap_folio_unpopulate(struct folio *folio) { return false; }
+
+static inline void dynmemmap_split_end(struct folio *folio, const struct folio *end,
+				       unsigned int order)
+{
+}
 
 static inline bool dynmemmap_folio_cache(struct folio *folio, gfp_t gfp) { return true; }
 

@@ -183,6 +183,28 @@ static inline u8 dynmemmap_vmemmap_pages(unsigned long pfn, unsigned long nr_pag
 }
 
 /**
+ * dynmemmap_area_shared() - which vmemmap pages of an area are shared tails?
+ * @area:	an area
+ *
+ * Context: any; stable under dynmemmap_node.lock of the node of @area.
+ * Return: a bit each; none if the area is not one in use with few struct pages.
+ */
+static inline u8 dynmemmap_area_shared(const struct dynmemmap_area *area)
+{
+	switch (READ_ONCE(area->state)) {
+	case DYNMEMMAP_HUGE:
+		return ~READ_ONCE(area->mapped);
+	case DYNMEMMAP_SPLIT:
+		/* What device memory lacks is not there. */
+		if (READ_ONCE(area->owner) == DYNMEMMAP_KERNEL)
+			return ~READ_ONCE(area->mapped);
+		fallthrough;
+	default:
+		return 0;
+	}
+}
+
+/**
  * dynmemmap_area_exists() - is the section of an area still there?
  * @area:	the area
  *
@@ -201,9 +223,9 @@ void dynmemmap_vmemmap_fill_huge(const struct dynmemmap_area *area, struct page 
 				 const struct page *tail);
 bool dynmemmap_vmemmap_needs_table(const struct dynmemmap_area *area);
 void dynmemmap_vmemmap_map(struct dynmemmap_area *area, struct page **frames);
-void dynmemmap_vmemmap_map_tails(struct dynmemmap_area *area, const struct page *tail, u8 own,
+void dynmemmap_vmemmap_map_tails(struct dynmemmap_area *area, const struct page *tail, u8 shared,
 				 struct page **frames);
-const struct page *dynmemmap_vmemmap_tail(const struct dynmemmap_area *area);
+void dynmemmap_vmemmap_tails(const struct dynmemmap_area *area, struct page **tails);
 void dynmemmap_vmemmap_unmap(struct dynmemmap_area *area, struct page **frames);
 void dynmemmap_vmemmap_flush(const struct dynmemmap_area *first,
 			     const struct dynmemmap_area *last, bool tables);
@@ -221,7 +243,7 @@ bool dynmemmap_populate_huge(struct dynmemmap_area *area, const char *reason);
 bool dynmemmap_populate_tails(struct dynmemmap_area *area, gfp_t gfp, const char *reason);
 bool dynmemmap_populate_folio_tails(struct folio *folio, gfp_t gfp, const char *reason);
 bool dynmemmap_unpopulate_folio_tails(struct folio *folio, const char *reason);
-bool dynmemmap_populate_free(struct dynmemmap_area *area, const char *reason);
+bool dynmemmap_populate_free(struct dynmemmap_area *area, u8 wanted, const char *reason);
 void dynmemmap_unpopulate(struct list_head *areas, const char *reason);
 bool dynmemmap_unpopulate_below_table(struct dynmemmap_area *area, const char *reason);
 bool dynmemmap_unpopulate_area(struct dynmemmap_area *area, const char *reason);
@@ -259,6 +281,7 @@ unsigned long dynmemmap_cache_take(struct zone *zone, unsigned long nr_wanted,
 bool dynmemmap_cache_populate(struct dynmemmap_area *area, const char *reason);
 bool dynmemmap_cache_lend(struct dynmemmap_area *area, const char *reason);
 bool dynmemmap_cache_lend_some(struct zone *zone, const char *reason);
+void dynmemmap_prepare_tails(struct page *page, unsigned int order);
 bool dynmemmap_cache_is_large(struct dynmemmap_node *node);
 
 /* device.c */
@@ -304,6 +327,11 @@ bool dynmemmap_zone_is_scattered(struct zone *zone);
 static inline bool dynmemmap_compact(struct zone *zone) { return false; }
 static inline bool dynmemmap_zone_is_scattered(struct zone *zone) { return false; }
 #endif
+
+/* parts.c */
+bool dynmemmap_part_free(struct dynmemmap_area *area, struct zone *zone, struct page *page,
+			 unsigned int order);
+bool dynmemmap_parts_lend(struct zone *zone);
 
 /* whole.c */
 void dynmemmap_apart_add(struct dynmemmap_area *area);

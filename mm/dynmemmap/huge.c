@@ -83,6 +83,13 @@ bool __dynmemmap_page_is_huge(const struct page *page)
 	return area && READ_ONCE(area->state) == DYNMEMMAP_HUGE;
 }
 
+bool __dynmemmap_page_is_shared(const struct page *page)
+{
+	const struct dynmemmap_area *area = dynmemmap_area_of(page_to_pfn(page));
+
+	return area && dynmemmap_area_shared(area) & dynmemmap_vmemmap_pages(page_to_pfn(page), 1);
+}
+
 /* Has it all its struct pages, on every CPU? Then it has them until it is free. */
 static bool area_is_whole(const struct dynmemmap_area *area)
 {
@@ -109,29 +116,39 @@ static bool zone_cache(struct zone *zone, struct dynmemmap_area *area)
 	return true;
 }
 
-/*
- * Somebody who had no reference has populated the area after
- * __free_pages_prepare() had seen that it was HUGE: prepare the rest.
+/**
+ * dynmemmap_prepare_tails() - make tails that were shared those of a free block
+ * @page:	its first page, prepared by __free_pages_prepare(), with what that has left
+ *		out in frames of its own now
+ * @order:	its order
+ *
+ * Context: any; the caller has the block to itself.
  */
-static void prepare_tails(struct page *tail, struct page *end)
+void dynmemmap_prepare_tails(struct page *page, unsigned int order)
 {
-	for (; tail < end; tail++) {
+	struct page *tail = page + BIT(DYNMEMMAP_HUGE_PREP_ORDER);
+
+	for (; tail < page + BIT(order); tail++) {
 		tail->mapping = NULL;
 		clear_compound_head(tail);
 	}
 }
 
-bool __dynmemmap_huge_free(struct zone *zone, struct page *page)
+bool __dynmemmap_huge_free(struct zone *zone, struct page *page, unsigned int order)
 {
 	struct dynmemmap_area *area = dynmemmap_area_of(page_to_pfn(page));
-	struct page *tail = page + BIT(DYNMEMMAP_HUGE_PREP_ORDER);
 
-	if (!area || !IS_ALIGNED(page_to_pfn(page), DYNMEMMAP_AREA_NR_PAGES))
+	if (!area || order > DYNMEMMAP_AREA_ORDER || !IS_ALIGNED(page_to_pfn(page), BIT(order)))
 		return false;
-	if (!area_is_whole(area) && zone_cache(zone, area))
+	if (order < DYNMEMMAP_AREA_ORDER ? dynmemmap_part_free(area, zone, page, order) :
+					   !area_is_whole(area) && zone_cache(zone, area))
 		return true;
-	if (PageTail(tail))
-		prepare_tails(tail, page + DYNMEMMAP_AREA_NR_PAGES);
+	/*
+	 * Somebody who had no reference has populated the area after
+	 * __free_pages_prepare() had seen that its tails are shared: prepare the rest.
+	 */
+	if (PageTail(page + BIT(DYNMEMMAP_HUGE_PREP_ORDER)))
+		dynmemmap_prepare_tails(page, order);
 	return false;
 }
 
@@ -139,7 +156,8 @@ bool __dynmemmap_huge_free(struct zone *zone, struct page *page)
  * dynmemmap_cache_is_large() - is there more in the caches than is worth keeping?
  * @node:	the node
  *
- * Some may come and go at once; the worker sees to the rest when it passes.
+ * Some areas may come and go at once; the worker sees to the rest when it passes. Of
+ * parts none is kept.
  *
  * Context: any, takes no lock.
  * Return: true if dynmemmap_trim() is due.
@@ -149,7 +167,8 @@ bool dynmemmap_cache_is_large(struct dynmemmap_node *node)
 	unsigned int zid;
 
 	for (zid = 0; zid < MAX_NR_ZONES; zid++)
-		if (READ_ONCE(node->pools[zid].nr_cached) > 2 * READ_ONCE(dynmemmap_keep_areas))
+		if (READ_ONCE(node->pools[zid].nr_cached) > 2 * READ_ONCE(dynmemmap_keep_areas) ||
+		    !list_empty(&node->pools[zid].parts))
 			return true;
 	return false;
 }
@@ -232,10 +251,10 @@ bool dynmemmap_cache_populate(struct dynmemmap_area *area, const char *reason)
 {
 	struct page *page = dynmemmap_area_page(area, 0);
 
-	if (READ_ONCE(area->state) == DYNMEMMAP_HUGE && !dynmemmap_populate_free(area, reason))
+	if (READ_ONCE(area->state) == DYNMEMMAP_HUGE &&
+	    !dynmemmap_populate_free(area, DYNMEMMAP_ALL_VMEMMAP_PAGES, reason))
 		return false;
-	/* All that __free_pages_prepare() has left as they were. */
-	prepare_tails(page + BIT(DYNMEMMAP_HUGE_PREP_ORDER), page + DYNMEMMAP_AREA_NR_PAGES);
+	dynmemmap_prepare_tails(page, DYNMEMMAP_AREA_ORDER);
 	return true;
 }
 
@@ -280,9 +299,12 @@ bool dynmemmap_cache_lend_some(struct zone *zone, const char *reason)
 
 bool __dynmemmap_recycle(struct zone *zone, gfp_t gfp)
 {
-	if (!READ_ONCE(dynmemmap_zone_pool(zone)->nr_cached))
+	const struct dynmemmap_pool *pool = dynmemmap_zone_pool(zone);
+
+	if (!READ_ONCE(pool->nr_cached) && list_empty(&pool->parts))
 		return false;
-	if (gfpflags_allow_blocking(gfp) && dynmemmap_cache_lend_some(zone, "recycle"))
+	if (gfpflags_allow_blocking(gfp) &&
+	    (dynmemmap_parts_lend(zone) || dynmemmap_cache_lend_some(zone, "recycle")))
 		return true;
 	dynmemmap_worker_kick(dynmemmap_nodes[zone_to_nid(zone)]);
 	return false;
@@ -296,7 +318,7 @@ static bool folio_populate(struct folio *folio, gfp_t gfp)
 {
 	struct dynmemmap_area *area = dynmemmap_area_of(folio_pfn(folio));
 
-	if (folio_order(folio) > DYNMEMMAP_AREA_ORDER)
+	if (folio_order(folio) != DYNMEMMAP_AREA_ORDER)
 		return dynmemmap_populate_folio_tails(folio, gfp, "split");
 	return !area || dynmemmap_populate_tails(area, gfp, "split");
 }

@@ -35,6 +35,8 @@
 
 #define DYNMEMMAP_AREA_ORDER		9
 #define DYNMEMMAP_AREA_NR_PAGES		BIT(DYNMEMMAP_AREA_ORDER)
+/* The smallest folio that has a vmemmap page of nothing but tails. */
+#define DYNMEMMAP_PART_MIN_ORDER	7
 /* The largest folio, of 512 areas: a hugetlb page of 1 GiB. */
 #define DYNMEMMAP_MAX_ORDER		18
 #define DYNMEMMAP_MAX_NR_AREAS		BIT(DYNMEMMAP_MAX_ORDER - DYNMEMMAP_AREA_ORDER)
@@ -60,7 +62,9 @@
  *			tail. One compound page covers the area, or did. If that
  *			begins in another area, none is private.
  * @DYNMEMMAP_SPLIT:	private frames, writable and initialised. Of device memory
- *			perhaps only some, see dynmemmap_area.mapped.
+ *			perhaps only some, see dynmemmap_area.mapped. In memory in use,
+ *			vmemmap pages that hold only tails of a large folio may be a
+ *			shared read-only tail.
  *
  * Written by dynmemmap_area_set_state() under dynmemmap_node.lock.
  */
@@ -208,9 +212,11 @@ static inline unsigned long dynmemmap_area_pfn(const struct dynmemmap_area *area
  * struct dynmemmap_pool - the free areas of one zone
  * @areas:	by pool_list; zone->lock
  * @cached:	the cache, by pool_list, freed last first; zone->lock
- * @tails:	the frame that stands behind the tails of all HUGE areas, by the order
- *		of their folio minus DYNMEMMAP_AREA_ORDER; once it is set, constant;
- *		set under dynmemmap_node.lock
+ * @parts:	freed blocks of less than an area whose tails are shared, by page->lru;
+ *		zone->lock
+ * @tails:	the frame that stands behind the tails of all folios of one order, by
+ *		that minus DYNMEMMAP_PART_MIN_ORDER; once it is set, constant; set under
+ *		dynmemmap_node.lock
  * @nr_areas:	how many; zone->lock, read without for a snapshot
  * @nr_cached:	how many are in the cache; as @nr_areas
  * @nr_pairs:	pairs of them that make an order-10 block; as @nr_areas
@@ -226,7 +232,8 @@ static inline unsigned long dynmemmap_area_pfn(const struct dynmemmap_area *area
 struct dynmemmap_pool {
 	struct list_head areas;
 	struct list_head cached;
-	struct page *tails[DYNMEMMAP_MAX_ORDER - DYNMEMMAP_AREA_ORDER + 1];
+	struct list_head parts;
+	struct page *tails[DYNMEMMAP_MAX_ORDER - DYNMEMMAP_PART_MIN_ORDER + 1];
 	unsigned long nr_areas;
 	unsigned long nr_cached;
 	unsigned long nr_pairs;

@@ -37,6 +37,7 @@ void dynmemmap_pool_init(struct dynmemmap_pool *pool)
 {
 	INIT_LIST_HEAD(&pool->areas);
 	INIT_LIST_HEAD(&pool->cached);
+	INIT_LIST_HEAD(&pool->parts);
 	memset(pool->tails, 0, sizeof(pool->tails));
 	pool->nr_areas = 0;
 	pool->nr_cached = 0;

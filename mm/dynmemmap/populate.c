@@ -121,7 +121,7 @@ bool dynmemmap_populate_some(struct dynmemmap_area *area, u8 wanted, const char 
 static struct page *area_tail(struct dynmemmap_area *area, unsigned int order)
 {
 	struct zone *zone = dynmemmap_area_page_zone(area);
-	struct page **tail = &dynmemmap_zone_pool(zone)->tails[order - DYNMEMMAP_AREA_ORDER];
+	struct page **tail = &dynmemmap_zone_pool(zone)->tails[order - DYNMEMMAP_PART_MIN_ORDER];
 	struct dynmemmap_node *node = dynmemmap_area_node(area);
 	struct page *frames[DYNMEMMAP_POPULATE_NR_FRAMES];
 
@@ -165,7 +165,8 @@ bool dynmemmap_populate_huge(struct dynmemmap_area *area, const char *reason)
 		if (!dynmemmap_area_exists(area) || area->state != DYNMEMMAP_IDLE)
 			break;
 		dynmemmap_vmemmap_map(area, frames);
-		dynmemmap_vmemmap_map_tails(area, tail, BIT(0), frames);
+		dynmemmap_vmemmap_map_tails(area, tail,
+					    DYNMEMMAP_ALL_VMEMMAP_PAGES & ~BIT(0), frames);
 		dynmemmap_set_state(area, DYNMEMMAP_HUGE);
 	}
 	dynmemmap_frames_put(node, frames, DYNMEMMAP_POPULATE_NR_FRAMES);
@@ -189,33 +190,40 @@ static void area_flush_tails(struct dynmemmap_area *area)
 }
 
 /**
- * dynmemmap_populate_free() - give the tails of a free HUGE area their own frames
- * @area:	an area that is MOVING and HUGE
+ * dynmemmap_populate_free() - give tails of a free block their own frames
+ * @area:	an area that is MOVING and HUGE, or one in use with a block that is the
+ *		caller's
+ * @wanted:	the vmemmap pages of the block, a bit each
  * @reason:	for the trace
  *
- * They are those of a free area then, and tails of nothing; the struct pages in the
- * first vmemmap page stay as they are.
+ * They are those of a free area then, and tails of nothing; the struct pages in other
+ * vmemmap pages stay as they are.
  *
  * Context: as dynmemmap_populate(), with interrupts enabled.
- * Return: true if the area is SPLIT, false if stock and pools are empty.
+ * Return: true if they can be written; false if stock and pools are empty.
  */
-bool dynmemmap_populate_free(struct dynmemmap_area *area, const char *reason)
+bool dynmemmap_populate_free(struct dynmemmap_area *area, u8 wanted, const char *reason)
 {
 	struct dynmemmap_node *node = dynmemmap_area_node(area);
 	struct page *frames[DYNMEMMAP_POPULATE_NR_FRAMES];
 	u64 start = local_clock();
 
-	if (!dynmemmap_frames_take(node, frames, DYNMEMMAP_ALL_VMEMMAP_PAGES & ~BIT(0)))
-		return false;
-	dynmemmap_vmemmap_fill(area, frames);
-	scoped_guard(raw_spinlock_irqsave, &node->lock) {
-		dynmemmap_vmemmap_map(area, frames);
-		dynmemmap_set_state(area, DYNMEMMAP_SPLIT);
+	wanted &= ~READ_ONCE(area->mapped);
+	if (wanted) {
+		if (!dynmemmap_frames_take(node, frames, wanted))
+			return false;
+		dynmemmap_vmemmap_fill(area, frames);
+		scoped_guard(raw_spinlock_irqsave, &node->lock) {
+			dynmemmap_vmemmap_map(area, frames);
+			if (area->state == DYNMEMMAP_HUGE)
+				dynmemmap_set_state(area, DYNMEMMAP_SPLIT);
+		}
+		dynmemmap_frames_put(node, frames, DYNMEMMAP_POPULATE_NR_FRAMES);
+		count_vm_event(DYNMEMMAP_POPULATE);
+		trace_dynmemmap_populate(area->area_nr, area->nid, reason, local_clock() - start);
 	}
-	dynmemmap_frames_put(node, frames, DYNMEMMAP_POPULATE_NR_FRAMES);
+	/* Who else has just populated them may not have done so yet. */
 	area_flush_tails(area);
-	count_vm_event(DYNMEMMAP_POPULATE);
-	trace_dynmemmap_populate(area->area_nr, area->nid, reason, local_clock() - start);
 	return true;
 }
 
@@ -227,28 +235,34 @@ static bool area_is_in_use(const struct dynmemmap_area *area)
 }
 
 /*
- * What is behind the tails of a HUGE area in use, and which vmemmap pages those are.
- * Return: NULL if it is none.
+ * What is behind the shared tails of an area in use.
+ * Return: which vmemmap pages those are.
  */
-static const struct page *area_shared_tail(struct dynmemmap_area *area, u8 *shared)
+static u8 area_shared_tails(struct dynmemmap_area *area, struct page **tails)
 {
+	u8 shared;
+
 	guard(raw_spinlock_irqsave)(&dynmemmap_area_node(area)->lock);
-	if (area->state != DYNMEMMAP_HUGE || !area_is_in_use(area))
-		return NULL;
-	*shared = ~area->mapped;
-	return dynmemmap_vmemmap_tail(area);
+	shared = area_is_in_use(area) ? dynmemmap_area_shared(area) : 0;
+	if (shared)
+		dynmemmap_vmemmap_tails(area, tails);
+	return shared;
 }
 
 /*
- * Give a HUGE area in use frames for its tails, that hold what @tail holds.
+ * Give an area in use frames for its shared tails, that hold what @tails hold.
  * Return: true if it is the caller's to flush, and to remove DYNMEMMAP_MARK_STALE.
  */
 static bool area_map_tails(struct dynmemmap_area *area, struct page **frames,
-			   const struct page *tail)
+			   struct page **tails)
 {
+	struct page *tails_now[DYNMEMMAP_AREA_NR_FRAMES];
+
 	guard(raw_spinlock_irqsave)(&dynmemmap_area_node(area)->lock);
-	if (area->state != DYNMEMMAP_HUGE || !area_is_in_use(area) ||
-	    dynmemmap_vmemmap_tail(area) != tail)
+	if (!area_is_in_use(area) || !dynmemmap_area_shared(area))
+		return false;
+	dynmemmap_vmemmap_tails(area, tails_now);
+	if (memcmp(tails, tails_now, sizeof(tails_now)))
 		return false;
 	WRITE_ONCE(area->marks, area->marks | DYNMEMMAP_MARK_STALE);
 	/* Pairs with smp_rmb() in dynmemmap_populate_tails(). */
@@ -256,32 +270,34 @@ static bool area_map_tails(struct dynmemmap_area *area, struct page **frames,
 	dynmemmap_vmemmap_map(area, frames);
 	/* Pairs with smp_load_acquire() in area_is_free(). */
 	smp_wmb();
-	dynmemmap_set_state(area, DYNMEMMAP_SPLIT);
+	if (area->state == DYNMEMMAP_HUGE)
+		dynmemmap_set_state(area, DYNMEMMAP_SPLIT);
 	return true;
 }
 
 /*
- * Give the tails of a HUGE area in use frames of their own, with the same contents.
+ * Give shared tails of an area in use frames of their own, with the same contents; those
+ * in @wanted, if they are shared.
  * Return: 1 if that was done, and area_end_stale() is due after a flush; 0 if nothing
  * had to be done; -ENOMEM with nothing changed.
  */
-static int area_unshare_tails(struct dynmemmap_area *area, gfp_t gfp)
+static int area_unshare_tails(struct dynmemmap_area *area, u8 wanted, gfp_t gfp)
 {
 	struct dynmemmap_node *node = dynmemmap_area_node(area);
 	struct page *frames[DYNMEMMAP_POPULATE_NR_FRAMES];
-	const struct page *tail;
+	struct page *tails[DYNMEMMAP_AREA_NR_FRAMES];
 	bool mapped = false;
 	unsigned int i;
 	u8 shared;
 
-	/* Others may do it, and use the area for another folio, meanwhile. */
-	while (!mapped && (tail = area_shared_tail(area, &shared))) {
+	/* Others may do it, and use the area for other folios, meanwhile. */
+	while (!mapped && (shared = area_shared_tails(area, tails) & wanted)) {
 		if (!dynmemmap_frames_buy(node, frames, shared, gfp))
 			return -ENOMEM;
 		for (i = 0; i < DYNMEMMAP_AREA_NR_FRAMES; i++)
 			if (frames[i])
-				copy_page(page_address(frames[i]), page_address(tail));
-		mapped = area_map_tails(area, frames, tail);
+				copy_page(page_address(frames[i]), page_address(tails[i]));
+		mapped = area_map_tails(area, frames, tails);
 		dynmemmap_frames_put(node, frames, DYNMEMMAP_POPULATE_NR_FRAMES);
 	}
 	return mapped;
@@ -296,7 +312,7 @@ static void area_end_stale(struct dynmemmap_area *area)
 }
 
 /**
- * dynmemmap_populate_tails() - give the tails of a HUGE area in use their own frames
+ * dynmemmap_populate_tails() - give the shared tails of an area in use their own frames
  * @area:	an area that the caller keeps from being given back, or asks about again
  * @gfp:	how hard to try when stock and pools are empty
  * @reason:	for the trace
@@ -314,8 +330,8 @@ bool dynmemmap_populate_tails(struct dynmemmap_area *area, gfp_t gfp, const char
 {
 	u64 start = local_clock();
 
-	if (READ_ONCE(area->state) == DYNMEMMAP_HUGE) {
-		const int unshared = area_unshare_tails(area, gfp);
+	if (dynmemmap_area_shared(area)) {
+		const int unshared = area_unshare_tails(area, DYNMEMMAP_ALL_VMEMMAP_PAGES, gfp);
 
 		if (unshared < 0)
 			return false;
@@ -348,9 +364,45 @@ static struct dynmemmap_area *folio_area(struct folio *folio, unsigned int nr)
 	return zone && zone_to_nid(zone) == area->nid ? area : NULL;
 }
 
+/* All that is known of a folio is in the first of its vmemmap pages. */
+static u8 folio_tail_pages(struct folio *folio, const struct dynmemmap_area *area)
+{
+	unsigned long pfn = folio_pfn(folio);
+
+	if (pfn < dynmemmap_area_pfn(area))
+		return DYNMEMMAP_ALL_VMEMMAP_PAGES;
+	return dynmemmap_vmemmap_pages(pfn, min(folio_nr_pages(folio), DYNMEMMAP_AREA_NR_PAGES)) &
+	       ~dynmemmap_vmemmap_pages(pfn, 1);
+}
+
+static unsigned int folio_nr_areas(struct folio *folio)
+{
+	return DIV_ROUND_UP(folio_nr_pages(folio), DYNMEMMAP_AREA_NR_PAGES);
+}
+
+/* Can all tails of a folio be written, by every CPU? */
+static bool folio_has_own_tails(struct folio *folio)
+{
+	unsigned int i;
+
+	for (i = 0; i < folio_nr_areas(folio); i++) {
+		struct dynmemmap_area *area = folio_area(folio, i);
+
+		if (!area)
+			continue;
+		if (dynmemmap_area_shared(area) & folio_tail_pages(folio, area))
+			return false;
+		/* Pairs with smp_wmb() in area_map_tails(). */
+		smp_rmb();
+		if (READ_ONCE(area->marks) & DYNMEMMAP_MARK_STALE)
+			return false;
+	}
+	return true;
+}
+
 /**
  * dynmemmap_populate_folio_tails() - give all tails of a folio their own frames
- * @folio:	a folio of areas
+ * @folio:	a folio of DYNMEMMAP_PART_MIN_ORDER or more
  * @gfp:	how hard to try
  * @reason:	for the trace
  *
@@ -362,13 +414,15 @@ static struct dynmemmap_area *folio_area(struct folio *folio, unsigned int nr)
  */
 bool dynmemmap_populate_folio_tails(struct folio *folio, gfp_t gfp, const char *reason)
 {
-	const unsigned int nr_areas = folio_nr_pages(folio) >> DYNMEMMAP_AREA_ORDER;
+	const unsigned int nr_areas = folio_nr_areas(folio);
 	struct dynmemmap_area *area, *first = NULL, *last = NULL;
 	DECLARE_BITMAP(mapped, DYNMEMMAP_MAX_NR_AREAS) = {};
 	u64 start = local_clock();
 	int unshared = 0;
 	unsigned int i;
 
+	if (folio_has_own_tails(folio))
+		return true;
 	area = folio_area(folio, 0);
 	if (area && !dynmemmap_stock_provide(dynmemmap_area_node(area), nr_areas, gfp))
 		return false;
@@ -376,7 +430,7 @@ bool dynmemmap_populate_folio_tails(struct folio *folio, gfp_t gfp, const char *
 		area = folio_area(folio, i);
 		if (!area)
 			continue;
-		unshared = area_unshare_tails(area, gfp);
+		unshared = area_unshare_tails(area, folio_tail_pages(folio, area), gfp);
 		first = first ?: area;
 		last = area;
 		if (unshared > 0)
@@ -586,27 +640,28 @@ bool dynmemmap_unpopulate_below_table(struct dynmemmap_area *area, const char *r
 }
 
 /*
- * Put the shared tail behind all vmemmap pages of an area but those in @own.
- * Return: false if it has no frames for all its tails, or others are about to write to
+ * Put the shared tail behind vmemmap pages of an area.
+ * Return: false if they have no frames of their own, or others are about to write to
  * them; nothing has changed then.
  */
-static bool area_share_tails(struct dynmemmap_area *area, const struct page *tail, u8 own,
-			     struct page **frames)
+static bool area_share_tails(struct dynmemmap_area *area, const struct page *tail, u8 shared,
+			     unsigned int order, struct page **frames)
 {
 	guard(raw_spinlock_irqsave)(&dynmemmap_area_node(area)->lock);
 	if (area->state != DYNMEMMAP_SPLIT || area->owner != DYNMEMMAP_KERNEL ||
-	    area->mapped != DYNMEMMAP_ALL_VMEMMAP_PAGES || area->marks & DYNMEMMAP_MARK_STALE)
+	    shared & ~area->mapped || area->marks & DYNMEMMAP_MARK_STALE)
 		return false;
-	dynmemmap_vmemmap_map_tails(area, tail, own, frames);
+	dynmemmap_vmemmap_map_tails(area, tail, shared, frames);
 	frames[DYNMEMMAP_TABLE_FRAME] = NULL;
-	dynmemmap_set_state(area, DYNMEMMAP_HUGE);
+	if (order >= DYNMEMMAP_AREA_ORDER)
+		dynmemmap_set_state(area, DYNMEMMAP_HUGE);
 	return true;
 }
 
 /**
  * dynmemmap_unpopulate_folio_tails() - take the frames of a folio's tails away
- * @folio:	a folio of areas to which nobody can get a reference, and whose tails hold
- *		nothing that those of other folios do not
+ * @folio:	a folio of DYNMEMMAP_PART_MIN_ORDER or more to whose tails nobody can write
+ *		now; they hold nothing that those of others do not, unless a page is bad
  * @reason:	for the trace
  *
  * Context: any with interrupts enabled; dynmemmap_take_back_mutex held, and
@@ -621,17 +676,17 @@ bool dynmemmap_unpopulate_folio_tails(struct folio *folio, const char *reason)
 	u64 start = local_clock();
 	unsigned int i;
 
+	lockdep_assert_held(&dynmemmap_take_back_mutex);
 	lockdep_assert_irqs_enabled();
-	for (i = 0; i < 1U << (order - DYNMEMMAP_AREA_ORDER); i++) {
+	/* Of a bad page nothing else knows. */
+	if (dynmemmap_block_has_poison(&folio->page, order))
+		return false;
+	for (i = 0; i < folio_nr_areas(folio); i++) {
 		struct dynmemmap_area *area = folio_area(folio, i);
-		/* All that is known of a folio is in its first vmemmap page. */
-		const u8 own = i ? 0 : BIT(0);
-		const struct page *tail;
+		const struct page *tail = area ? area_tail(area, order) : NULL;
 
-		if (!area)
-			continue;
-		tail = area_tail(area, order);
-		if (tail && area_share_tails(area, tail, own, frames))
+		if (tail && area_share_tails(area, tail, folio_tail_pages(folio, area), order,
+					     frames))
 			unmapped_add_frames(&unmapped, area, frames);
 	}
 	unmapped_flush(&unmapped, reason, start);

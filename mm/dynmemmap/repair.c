@@ -227,11 +227,10 @@ bool dynmemmap_repair_tail(unsigned long address, bool write, unsigned long ip)
 	struct dynmemmap_area *area = dynmemmap_area_of(pfn);
 	u64 start = local_clock();
 
-	if (!area || READ_ONCE(area->state) != DYNMEMMAP_HUGE)
+	if (!area || !dynmemmap_area_shared(area))
 		return false;
 	/* Nor can it be mended if nobody uses the area. */
-	if (!dynmemmap_populate_tails(area, GFP_ATOMIC, "repair") ||
-	    READ_ONCE(area->state) == DYNMEMMAP_HUGE)
+	if (!dynmemmap_populate_tails(area, GFP_ATOMIC, "repair") || dynmemmap_area_shared(area))
 		return false;
 
 	count_repair(dynmemmap_area_node(area), write);

@@ -90,9 +90,9 @@ void dynmemmap_vmemmap_fill(const struct dynmemmap_area *area, struct page **fra
 }
 
 /**
- * dynmemmap_vmemmap_fill_tail() - write the tail that HUGE areas of a zone share
+ * dynmemmap_vmemmap_fill_tail() - write the tail that folios of a zone share
  * @zone:	the zone
- * @order:	order of their folios
+ * @order:	order of the folios
  * @frame:	a frame that nobody else uses
  *
  * Tails of one order are alike: each tells how to get from its own address to the
@@ -207,11 +207,12 @@ void dynmemmap_vmemmap_map(struct dynmemmap_area *area, struct page **frames)
 }
 
 /**
- * dynmemmap_vmemmap_map_tails() - put the shared tail behind vmemmap pages of an area
+ * dynmemmap_vmemmap_map_tails() - put a shared tail behind vmemmap pages of an area
  * @area:	an area that has something mapped
  * @tail:	the frame of its zone, see dynmemmap_vmemmap_fill_tail()
- * @own:	the vmemmap pages that keep the frame they have, a bit each
- * @frames:	where to put the struct pages of the frames that others have had, or NULL
+ * @shared:	the vmemmap pages, a bit each; all others stay as they are
+ * @frames:	where to put the struct pages of their own frames that these have had, or
+ *		NULL
  *
  * Read-only. No flush where nothing was mapped before, as in dynmemmap_vmemmap_map();
  * TLBs may go on to use frames that were, until dynmemmap_vmemmap_flush() returns. That
@@ -220,7 +221,7 @@ void dynmemmap_vmemmap_map(struct dynmemmap_area *area, struct page **frames)
  *
  * Context: any; dynmemmap_node.lock of the node of @area held.
  */
-void dynmemmap_vmemmap_map_tails(struct dynmemmap_area *area, const struct page *tail, u8 own,
+void dynmemmap_vmemmap_map_tails(struct dynmemmap_area *area, const struct page *tail, u8 shared,
 				 struct page **frames)
 {
 	unsigned long addr = area_vmemmap(area);
@@ -229,26 +230,29 @@ void dynmemmap_vmemmap_map_tails(struct dynmemmap_area *area, const struct page 
 
 	for (i = 0; i < DYNMEMMAP_AREA_NR_FRAMES; i++, addr += PAGE_SIZE) {
 		frames[i] = NULL;
-		if (own & BIT(i))
+		if (!(shared & BIT(i)))
 			continue;
 		if (area->mapped & BIT(i))
 			frames[i] = pte_page(ptep_get(pte + i));
 		set_pte_at(&init_mm, addr, pte + i, pfn_pte(page_to_pfn(tail), PAGE_KERNEL_RO));
 	}
-	WRITE_ONCE(area->mapped, area->mapped & own);
+	WRITE_ONCE(area->mapped, area->mapped & ~shared);
 }
 
 /**
- * dynmemmap_vmemmap_tail() - the shared tail that is behind an area
- * @area:	a HUGE area
+ * dynmemmap_vmemmap_tails() - which shared tails are behind an area?
+ * @area:	a populated area of memory in use
+ * @tails:	where to put their frames; NULL for vmemmap pages with one of their own
  *
  * Context: any; dynmemmap_node.lock of the node of @area held.
- * Return: its frame.
  */
-const struct page *dynmemmap_vmemmap_tail(const struct dynmemmap_area *area)
+void dynmemmap_vmemmap_tails(const struct dynmemmap_area *area, struct page **tails)
 {
-	/* The last vmemmap page is the one that never holds anything else. */
-	return pte_page(ptep_get(area_pte(area) + DYNMEMMAP_AREA_NR_FRAMES - 1));
+	pte_t *pte = area_pte(area);
+	unsigned int i;
+
+	for (i = 0; i < DYNMEMMAP_AREA_NR_FRAMES; i++)
+		tails[i] = area->mapped & BIT(i) ? NULL : pte_page(ptep_get(pte + i));
 }
 
 /**

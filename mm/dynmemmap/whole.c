@@ -12,24 +12,17 @@
 #include "core.h"
 #include "../internal.h"
 
-/* Does it hold nothing that other tails do not? */
-static bool tails_are_alike(struct folio *folio)
-{
-	return !dynmemmap_block_has_poison(&folio->page, folio_order(folio));
-}
-
 /*
  * Take the frames of the tails of a folio away; @nr_refs is how many references there
  * are to it, if nobody else has one.
  */
 static bool folio_share_tails(struct folio *folio, int nr_refs)
 {
-	bool shared = false;
+	bool shared;
 
 	if (!dynmemmap_may_take_back() || !folio_ref_freeze(folio, nr_refs))
 		return false;
-	if (tails_are_alike(folio))
-		shared = dynmemmap_unpopulate_folio_tails(folio, "whole");
+	shared = dynmemmap_unpopulate_folio_tails(folio, "whole");
 	folio_ref_unfreeze(folio, nr_refs);
 	return shared;
 }
@@ -40,8 +33,7 @@ bool __dynmemmap_folio_unpopulate(struct folio *folio)
 	    __dynmemmap_page_is_huge(&folio->page))
 		return false;
 	guard(mutex)(&dynmemmap_take_back_mutex);
-	return dynmemmap_may_take_back() && tails_are_alike(folio) &&
-	       dynmemmap_unpopulate_folio_tails(folio, "whole");
+	return dynmemmap_may_take_back() && dynmemmap_unpopulate_folio_tails(folio, "whole");
 }
 
 /**

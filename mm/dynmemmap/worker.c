@@ -386,7 +386,7 @@ static void zone_trim(struct zone *zone)
 }
 
 /**
- * dynmemmap_trim() - make what is too much in the caches of a node free memory
+ * dynmemmap_trim() - make what waits in a node for its struct pages free memory
  * @work:	embedded in the node
  *
  * Context: workqueue.
@@ -396,9 +396,12 @@ void dynmemmap_trim(struct work_struct *work)
 	struct dynmemmap_node *node = container_of(work, struct dynmemmap_node, trim_work);
 	struct zone *zone, *zones = NODE_DATA(node->nid)->node_zones;
 
-	for (zone = zones; zone < zones + MAX_NR_ZONES; zone++)
-		if (populated_zone(zone))
-			zone_trim(zone);
+	for (zone = zones; zone < zones + MAX_NR_ZONES; zone++) {
+		if (!populated_zone(zone))
+			continue;
+		dynmemmap_parts_lend(zone);
+		zone_trim(zone);
+	}
 }
 
 /**
@@ -479,7 +482,7 @@ static bool area_lacks_pages(const struct dynmemmap_area *area)
 
 	return owner == DYNMEMMAP_POOL ||
 	       ((owner == DYNMEMMAP_CACHE || owner == DYNMEMMAP_KERNEL) &&
-		READ_ONCE(area->state) == DYNMEMMAP_HUGE);
+		dynmemmap_area_shared(area));
 }
 
 /*
@@ -521,7 +524,7 @@ static bool area_lend_for_range(struct dynmemmap_area *area)
 static bool area_is_shown(struct dynmemmap_area *area)
 {
 	guard(raw_spinlock_irqsave)(&dynmemmap_area_node(area)->lock);
-	return READ_ONCE(area->owner) == DYNMEMMAP_KERNEL && area->state == DYNMEMMAP_SPLIT &&
+	return READ_ONCE(area->owner) == DYNMEMMAP_KERNEL && !dynmemmap_area_shared(area) &&
 	       !(area->marks & DYNMEMMAP_MARK_STALE);
 }
 
@@ -571,6 +574,7 @@ static void range_lend(unsigned long start_pfn, unsigned long end_pfn, bool devi
 	unsigned long pfn = ALIGN_DOWN(start_pfn, DYNMEMMAP_AREA_NR_PAGES);
 	unsigned long section_end_pfn;
 	struct dynmemmap_area *area;
+	struct zone *zone;
 
 	for (; pfn < end_pfn; pfn = section_end_pfn) {
 		section_end_pfn = min(SECTION_ALIGN_UP(pfn + 1), end_pfn);
@@ -582,6 +586,9 @@ static void range_lend(unsigned long start_pfn, unsigned long end_pfn, bool devi
 		}
 		cond_resched();
 	}
+	/* Nobody finds them but on their lists. */
+	for_each_populated_zone(zone)
+		dynmemmap_parts_lend(zone);
 }
 
 static void range_hold(void)

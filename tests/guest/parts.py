@@ -1,0 +1,120 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""Take small pages out of the huge pages of a file, and verify every byte.
+
+usage: parts.py FILE fill|punch|again|churn SEED
+
+  fill   write it: 64 huge pages, if the file system makes such
+  punch  a hole of one page in each huge one, where that hurts most: then a half, a
+         quarter and an eighth of it stay in one piece
+  again  more holes, in those pieces
+  churn  holes, writes, and mappings of single pages, at random
+
+Each begins where the one before has ended. Says how it failed.
+"""
+
+import mmap
+import os
+import random
+import struct
+import sys
+
+from libc import call, must
+
+PAGE, HUGE = 4096, 2 << 20
+PAGES = HUGE // PAGE
+AREAS = 64
+KEEP_SIZE_PUNCH_HOLE = 3
+
+
+def pattern(seed, page):
+    return struct.pack("<QQ", seed, page) * (PAGE // 16)
+
+
+class File:
+    """What has to be in each page: a seed, or 0 for a hole. Remembered beside it."""
+
+    def __init__(self, path):
+        self.fd = os.open(path, os.O_RDWR | os.O_CREAT)
+        self.notes = f"/tmp/parts.{os.path.basename(path)}"
+        self.seeds = [0] * (AREAS * PAGES)
+        if os.path.exists(self.notes):
+            with open(self.notes, "rb") as file:
+                self.seeds = list(struct.unpack(f"{AREAS * PAGES}I", file.read()))
+
+    def save(self):
+        with open(self.notes, "wb") as file:
+            file.write(struct.pack(f"{AREAS * PAGES}I", *self.seeds))
+
+    def write(self, page, seed):
+        os.pwrite(self.fd, pattern(seed, page), page * PAGE)
+        self.seeds[page] = seed
+
+    def punch(self, page, nr_pages=1):
+        call("fallocate", self.fd, KEEP_SIZE_PUNCH_HOLE, page * PAGE, nr_pages * PAGE)
+        self.seeds[page:page + nr_pages] = [0] * nr_pages
+
+    def map_and_read(self, page):
+        with mmap.mmap(self.fd, PAGE, mmap.MAP_SHARED, mmap.PROT_READ, offset=page * PAGE) as view:
+            self.check(page, view[:])
+
+    def check(self, page, data):
+        wanted = pattern(self.seeds[page], page) if self.seeds[page] else bytes(PAGE)
+        must(data == wanted, f"page {page} does not hold what was written")
+
+    def verify(self):
+        for page in range(AREAS * PAGES):
+            self.check(page, os.pread(self.fd, PAGE, page * PAGE))
+
+
+def fill(file):
+    os.ftruncate(file.fd, AREAS * HUGE)
+    for page in range(AREAS * PAGES):
+        file.write(page, 1)
+
+
+def punch(file):
+    """In the second half of some, and in the first half of others."""
+    for area in range(AREAS):
+        file.punch(area * PAGES + (PAGES // 2 if area % 2 else PAGES // 2 - 1))
+
+
+def again(file):
+    for area in range(AREAS):
+        for page in (3, PAGES // 4, PAGES - 70):
+            file.punch(area * PAGES + page)
+
+
+def churn(file, seed):
+    rng = random.Random(seed)
+    for _ in range(2000):
+        page = rng.randrange(AREAS * PAGES)
+        what = rng.randrange(5)
+        if what == 0:
+            file.punch(page, min(rng.choice((1, 1, 3, 64, 200)), AREAS * PAGES - page))
+        elif what == 1:
+            file.map_and_read(page)
+        elif what == 2:
+            # A whole one again.
+            first = page // PAGES * PAGES
+            file.punch(first, PAGES)
+            data = b"".join(pattern(7, first + i) for i in range(PAGES))
+            os.pwrite(file.fd, data, first * PAGE)
+            file.seeds[first:first + PAGES] = [7] * PAGES
+        else:
+            file.write(page, rng.randrange(1, 1 << 31))
+
+
+def main():
+    path, action, *args = sys.argv[1:]
+    file = File(path)
+    globals()[action](file, *map(int, args))
+    file.verify()
+    file.save()
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (AssertionError, OSError) as error:
+        sys.exit(f"{sys.argv[2]}: {error}")

@@ -1,0 +1,57 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# A huge page of a file loses a small page, and stays in large pieces. Where nobody counts
+# the mappings of each page, they have no more struct pages than they need.
+#
+# kernels: dynamic
+# also: stock debug
+# mem: 1G
+# append: dynamic_memmap=on
+
+# shellcheck disable=SC2016,SC2317 # evaluated again and again, called by name
+. "$DYNMEMMAP/tests/guest/lib.sh"
+
+parts()	# ACTION...
+{
+	"$DYNMEMMAP/tests/guest/parts.py" /mnt/huge/file "$@"
+}
+
+frames_in_use()
+{
+	echo $(($(dm stock_frames) - $(dm stock_free_frames)))
+}
+
+# Do they share their tails while they are whole?
+huge_files()
+{
+	dm_on && zgrep -q CONFIG_NO_PAGE_MAPCOUNT=y /proc/config.gz
+}
+
+mkdir -p /mnt/huge
+mount -t tmpfs -o huge=always,size=256M tmpfs /mnt/huge
+remember_memmap
+
+expect_success "64 huge pages are filled" parts fill
+if huge_files; then
+	expect "they have few struct pages" "$(dm areas_huge)" -ge 64
+	frames=$(frames_in_use)
+fi
+expect_success "one small page is taken out of each" parts punch
+if huge_files; then
+	frames=$(($(frames_in_use) - frames))
+	note "$frames vmemmap pages more for 64 huge pages"
+	expect "four vmemmap pages of eight were populated, at most" "$frames" -le $((3 * 64 + 32))
+fi
+expect_success "more are taken out of the pieces" parts again
+for seed in 1 2 3; do
+	expect_success "holes, writes and mappings, seed $seed" parts churn $seed
+done
+load_start --vm 2 --vm-bytes 60% --vm-method write64 --vm-hang 0
+expect_success "the same while memory is short" parts churn 4
+load_stop
+expect_success "the file is unmounted" umount /mnt/huge
+expect_memmap_back 20
+expect_consistent
+
+finish
