@@ -40,10 +40,9 @@ struct dynmemmap_node *dynmemmap_nodes[MAX_NUMNODES] __ro_after_init;
 /* The worker may run. */
 bool dynmemmap_ready __read_mostly;
 
-/* A block of memblock memory that frames are cut from, until it is a donor. */
+/* A block of memblock memory that frames are cut from, until the stock has them. */
 struct boot_chunk {
 	struct boot_chunk *next;
-	struct dynmemmap_donor donor;
 	unsigned long pfn;
 	unsigned long nr_frames;
 	unsigned long nr_used;
@@ -305,8 +304,9 @@ static void __init boot_add_chunk(int nid, unsigned long nr_frames)
 	/* Aligned, so that it touches as few areas as it can. */
 	size_t size = nr_frames * PAGE_SIZE;
 	size_t align = min_t(size_t, roundup_pow_of_two(size), PMD_SIZE);
+	/* Page by page it may become free memory, which kmemleak must not scan. */
 	void *memory = memblock_alloc_try_nid_raw(size, align, __pa(MAX_DMA_ADDRESS),
-						  MEMBLOCK_ALLOC_ACCESSIBLE, nid);
+						  MEMBLOCK_ALLOC_NOLEAKTRACE, nid);
 
 	if (!memory)
 		panic("dynmemmap: no memory for %lu frames on node %d\n", nr_frames, nid);
@@ -404,17 +404,25 @@ void __init dynmemmap_boot_map(void)
 	boot_map_used(false);
 }
 
-static void __init boot_chunk_donate(struct boot_chunk *chunk)
+/*
+ * Until the stock sells them, frames of memblock stay reserved, which makes all who
+ * isolate memory give up at once. They count as managed memory now, so that MemTotal
+ * is the same before and after.
+ */
+static void __init boot_chunk_give(const struct boot_chunk *chunk)
 {
 	struct dynmemmap_node *node = dynmemmap_nodes[chunk->nid];
+	struct page *first = pfn_to_page(chunk->pfn);
 	unsigned long i;
 
-	dynmemmap_donor_init(&chunk->donor, pfn_to_page(chunk->pfn), chunk->nr_frames,
-			     DYNMEMMAP_DONOR_BOOT);
-	for (i = chunk->nr_used; i < chunk->nr_frames; i++)
-		dynmemmap_donor_add_frame(&chunk->donor, pfn_to_page(chunk->pfn + i));
+	for (i = 0; i < chunk->nr_frames; i++)
+		atomic_long_inc(&page_zone(first + i)->managed_pages);
+	totalram_pages_add(chunk->nr_frames);
+
 	guard(raw_spinlock_irqsave)(&node->lock);
-	dynmemmap_stock_add(&node->stock, &chunk->donor);
+	dynmemmap_stock_add_used(&node->stock, chunk->nr_used);
+	for (i = chunk->nr_used; i < chunk->nr_frames; i++)
+		dynmemmap_stock_add_single(&node->stock, first + i);
 }
 
 /**
@@ -438,7 +446,7 @@ void __init dynmemmap_boot_map_late(void)
 			boot_add_chunk(nid, BOOT_SPARE_NR_FRAMES);
 	boot_map_used(true);
 	for (chunk = boot_chunks; chunk; chunk = chunk->next)
-		boot_chunk_donate(chunk);
+		boot_chunk_give(chunk);
 }
 
 /**

@@ -10,8 +10,8 @@
  *			an area.
  *   frame		a page frame that stands, or can stand, behind a vmemmap
  *			page, or is the page table of a section's vmemmap.
- *   donor		a large block of memory that gives its frames to the
- *			stock; other frames are single pages.
+ *   donor		an area that gives its frames to the stock; other frames are
+ *			single pages.
  *   stock		the frames of a node that are free to be used.
  *   pool		the free areas of a zone that the buddy allocator does
  *			not see.
@@ -130,29 +130,17 @@ enum dynmemmap_owner {
 #define DYNMEMMAP_MARK_MADE		0x04
 
 /**
- * struct dynmemmap_donor - a block of memory whose frames the stock uses
+ * struct dynmemmap_donor - an area whose frames the stock uses
  * @list:	in dynmemmap_stock.donors; dynmemmap_node.lock
  * @free_frames: frames that hold nothing, by page->lru; dynmemmap_node.lock
  * @nr_free:	how many; dynmemmap_node.lock
  * @nr_frames:	frames in all; constant
- * @kind:	what becomes of it when all frames are free; constant
  */
 struct dynmemmap_donor {
 	struct list_head list;
 	struct list_head free_frames;
 	u32 nr_free;
-	u32 nr_frames : 31;
-	u32 kind : 1;
-};
-
-/**
- * enum dynmemmap_donor_kind - where the memory of a donor came from
- * @DYNMEMMAP_DONOR_AREA: a pool area; goes back to the pool
- * @DYNMEMMAP_DONOR_BOOT: memblock; stays
- */
-enum dynmemmap_donor_kind {
-	DYNMEMMAP_DONOR_AREA,
-	DYNMEMMAP_DONOR_BOOT,
+	u32 nr_frames;
 };
 
 struct dev_pagemap;
@@ -296,13 +284,13 @@ bool dynmemmap_area_set_owner(struct dynmemmap_area *area, enum dynmemmap_owner 
 /* stock.c: frames */
 void dynmemmap_stock_init(struct dynmemmap_stock *stock);
 void dynmemmap_donor_init(struct dynmemmap_donor *donor, struct page *first,
-			  unsigned int nr_frames, enum dynmemmap_donor_kind kind);
-void dynmemmap_donor_add_frame(struct dynmemmap_donor *donor, struct page *frame);
+			  unsigned int nr_frames);
 void dynmemmap_stock_add(struct dynmemmap_stock *stock, struct dynmemmap_donor *donor);
 bool dynmemmap_stock_take(struct dynmemmap_stock *stock, unsigned int nr_frames,
 			  struct page **frames);
 void dynmemmap_stock_put(struct dynmemmap_stock *stock, struct page *frame);
 void dynmemmap_stock_add_single(struct dynmemmap_stock *stock, struct page *frame);
+void dynmemmap_stock_add_used(struct dynmemmap_stock *stock, unsigned long nr_frames);
 struct page *dynmemmap_stock_remove_single(struct dynmemmap_stock *stock,
 					   unsigned long nr_reserve);
 struct dynmemmap_donor *dynmemmap_stock_remove_empty(struct dynmemmap_stock *stock,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The stock: which frames are free to stand behind vmemmap pages. Knows nothing
- * of areas, of page tables, or of where donors come from and go to.
+ * of areas, of page tables, or of where frames come from and go to.
  *
  * Single frames are used first, because a donor can be given back only when none
  * of its frames is in use; then those of the fullest donor.
@@ -12,9 +12,6 @@
 
 static unsigned int donor_bucket(const struct dynmemmap_donor *donor)
 {
-	/* What cannot be given back is used first. */
-	if (donor->kind == DYNMEMMAP_DONOR_BOOT)
-		return donor->nr_free ? 1 : 0;
 	return DIV_ROUND_UP(donor->nr_free, DONOR_BUCKET_FRAMES);
 }
 
@@ -59,45 +56,30 @@ void dynmemmap_stock_init(struct dynmemmap_stock *stock)
 }
 
 /**
- * dynmemmap_donor_init() - make a donor of a block whose frames are all in use
+ * dynmemmap_donor_init() - make a donor of a block
  * @donor:	the donor
  * @first:	struct page of the first frame
- * @nr_frames:	frames in the block that the stock may ever use; at most 512
- *		unless @kind is DYNMEMMAP_DONOR_BOOT
- * @kind:	what becomes of the block in the end
+ * @nr_frames:	frames in the block that the stock may use; at most 512
  *
  * Context: any; the caller has donor and block to itself.
  */
 void dynmemmap_donor_init(struct dynmemmap_donor *donor, struct page *first,
-			  unsigned int nr_frames, enum dynmemmap_donor_kind kind)
+			  unsigned int nr_frames)
 {
 	unsigned int i;
 
 	INIT_LIST_HEAD(&donor->list);
 	INIT_LIST_HEAD(&donor->free_frames);
-	donor->nr_free = 0;
+	donor->nr_free = nr_frames;
 	donor->nr_frames = nr_frames;
-	donor->kind = kind;
-	for (i = 0; i < nr_frames; i++)
+	for (i = 0; i < nr_frames; i++) {
 		set_page_private(first + i, (unsigned long)donor);
+		list_add(&first[i].lru, &donor->free_frames);
+	}
 }
 
 /**
- * dynmemmap_donor_add_frame() - a frame of a donor not yet in a stock is free
- * @donor:	the donor
- * @frame:	struct page of one of its frames
- *
- * Context: any; the caller has the donor to itself.
- */
-void dynmemmap_donor_add_frame(struct dynmemmap_donor *donor, struct page *frame)
-{
-	DYNMEMMAP_WARN_ON(page_private(frame) != (unsigned long)donor);
-	list_add(&frame->lru, &donor->free_frames);
-	donor->nr_free++;
-}
-
-/**
- * dynmemmap_stock_add() - put a donor and its free frames into a stock
+ * dynmemmap_stock_add() - put a donor and its frames into a stock
  * @stock:	the stock
  * @donor:	the donor
  *
@@ -209,6 +191,18 @@ void dynmemmap_stock_add_single(struct dynmemmap_stock *stock, struct page *fram
 }
 
 /**
+ * dynmemmap_stock_add_used() - pages join a stock that hold struct pages already
+ * @stock:	the stock
+ * @nr_frames:	how many; none has private data
+ *
+ * Context: any; dynmemmap_node.lock held.
+ */
+void dynmemmap_stock_add_used(struct dynmemmap_stock *stock, unsigned long nr_frames)
+{
+	WRITE_ONCE(stock->nr_frames, stock->nr_frames + nr_frames);
+}
+
+/**
  * dynmemmap_stock_remove_single() - take a page that is not needed out of a stock
  * @stock:	the stock
  * @nr_reserve:	free frames that have to be left
@@ -242,8 +236,7 @@ struct dynmemmap_donor *dynmemmap_stock_remove_empty(struct dynmemmap_stock *sto
 
 	for (bucket = DYNMEMMAP_DONOR_NR_BUCKETS - 1; bucket; bucket--) {
 		list_for_each_entry(donor, &stock->donors[bucket], list) {
-			if (donor->kind == DYNMEMMAP_DONOR_BOOT ||
-			    donor->nr_free != donor->nr_frames ||
+			if (donor->nr_free != donor->nr_frames ||
 			    stock->nr_free < nr_reserve + donor->nr_frames)
 				continue;
 

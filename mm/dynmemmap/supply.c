@@ -95,7 +95,7 @@ static bool area_donate(struct dynmemmap_node *node, struct zone *zone)
 {
 	struct dynmemmap_area *area = dynmemmap_pool_take(zone);
 	struct page *first;
-	unsigned int nr_own, i;
+	unsigned int nr_own;
 
 	if (!area)
 		return false;
@@ -105,10 +105,7 @@ static bool area_donate(struct dynmemmap_node *node, struct zone *zone)
 
 	first = dynmemmap_area_page(area, 0);
 	set_page_refcounted(first);
-	dynmemmap_donor_init(&area->donor, first + nr_own, DYNMEMMAP_AREA_NR_PAGES - nr_own,
-			     DYNMEMMAP_DONOR_AREA);
-	for (i = nr_own; i < DYNMEMMAP_AREA_NR_PAGES; i++)
-		dynmemmap_donor_add_frame(&area->donor, first + i);
+	dynmemmap_donor_init(&area->donor, first + nr_own, DYNMEMMAP_AREA_NR_PAGES - nr_own);
 	atomic_long_add(nr_own, &node->nr_own_frames);
 	stock_add(node, &area->donor);
 	return true;
@@ -292,6 +289,19 @@ bool dynmemmap_stock_provide(struct dynmemmap_node *node, unsigned long nr_areas
 	return true;
 }
 
+static void frame_free(struct page *frame)
+{
+	if (PageReserved(frame)) {
+		/* Of memblock, and never allocated, but counted as managed. */
+		ClearPageReserved(frame);
+		clear_page_tag_ref(frame);
+		memmap_boot_pages_add(-1);
+	} else {
+		memmap_pages_add(-1);
+	}
+	__free_page(frame);
+}
+
 static void stock_sell(struct dynmemmap_node *node, unsigned long nr_reserve)
 {
 	struct page *frame;
@@ -301,8 +311,8 @@ static void stock_sell(struct dynmemmap_node *node, unsigned long nr_reserve)
 			frame = dynmemmap_stock_remove_single(&node->stock, 2 * nr_reserve);
 		if (!frame)
 			return;
-		memmap_pages_add(-1);
-		__free_page(frame);
+		frame_free(frame);
+		cond_resched();
 	}
 }
 

@@ -96,18 +96,8 @@ void ledger_cache_remove(struct ledger *ledger, unsigned int zone_nr, unsigned i
 	ledger->nr_huge_in_cache[zone_nr] -= area_is_huge(ledger, area_nr);
 }
 
-/* Frames that boot uses before there is a stock. */
-void ledger_hold_boot_frames(struct ledger *ledger, unsigned int pfn, unsigned int nr_frames)
-{
-	for (; nr_frames; nr_frames--, pfn++) {
-		CHECK(ledger->frames[pfn].use == FRAME_OUTSIDE);
-		ledger->frames[pfn].use = FRAME_HELD;
-	}
-}
-
 void ledger_donor_add(struct ledger *ledger, struct dynmemmap_donor *donor,
-		      unsigned int first_pfn, unsigned int nr_frames, unsigned int nr_used,
-		      enum dynmemmap_donor_kind kind)
+		      unsigned int first_pfn, unsigned int nr_frames)
 {
 	unsigned int i, donor_nr = first_pfn >> DYNMEMMAP_AREA_ORDER;
 
@@ -116,27 +106,24 @@ void ledger_donor_add(struct ledger *ledger, struct dynmemmap_donor *donor,
 		.donor = donor,
 		.first_pfn = first_pfn,
 		.nr_frames = nr_frames,
-		.nr_free = nr_frames - nr_used,
-		.kind = kind,
+		.nr_free = nr_frames,
 	};
 	ledger->donor_nrs[ledger->nr_donors++] = donor_nr;
 	for (i = 0; i < nr_frames; i++) {
 		struct ledger_frame *frame = &ledger->frames[first_pfn + i];
 
-		CHECK(frame->donor_nr == NO_DONOR);
-		CHECK(frame->use == (i < nr_used ? FRAME_BEHIND : FRAME_OUTSIDE));
+		CHECK(frame->use == FRAME_OUTSIDE && frame->donor_nr == NO_DONOR);
+		frame->use = FRAME_FREE;
 		frame->donor_nr = donor_nr;
-		if (i >= nr_used)
-			frame->use = FRAME_FREE;
 	}
-	ledger->nr_free += nr_frames - nr_used;
+	ledger->nr_free += nr_frames;
 	ledger->nr_frames += nr_frames;
 }
 
 static bool donor_is_removable(const struct ledger *ledger, const struct ledger_donor *donor,
 			       unsigned long nr_reserve)
 {
-	return donor->kind != DYNMEMMAP_DONOR_BOOT && donor->nr_free == donor->nr_frames &&
+	return donor->nr_free == donor->nr_frames &&
 	       ledger->nr_free >= nr_reserve + donor->nr_frames;
 }
 
@@ -180,17 +167,24 @@ static void donor_check_fullest(const struct ledger *ledger, const struct ledger
 {
 	unsigned int i;
 
-	if (taken->kind == DYNMEMMAP_DONOR_BOOT)
-		return;
 	for (i = 0; i < ledger->nr_donors; i++) {
 		const struct ledger_donor *other = &ledger->donors[ledger->donor_nrs[i]];
 
-		if (!other->nr_free)
-			continue;
-		if (other->kind == DYNMEMMAP_DONOR_BOOT)
-			CHECK(taken->nr_free <= DONOR_FULLNESS_STEP);
-		else
+		if (other->nr_free)
 			CHECK(taken->nr_free < other->nr_free + DONOR_FULLNESS_STEP);
+	}
+}
+
+/* Frames that boot uses before there is a stock. */
+void ledger_hold_boot_frames(struct ledger *ledger, unsigned int pfn, unsigned int nr_frames)
+{
+	ledger->nr_frames += nr_frames;
+	for (; nr_frames; nr_frames--, pfn++) {
+		struct ledger_frame *frame = &ledger->frames[pfn];
+
+		CHECK(frame->use == FRAME_OUTSIDE && frame->donor_nr == NO_DONOR);
+		frame->use = FRAME_HELD;
+		frame->donor_nr = SINGLE;
 	}
 }
 

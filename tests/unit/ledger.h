@@ -43,7 +43,6 @@ struct ledger_donor {
 	unsigned int first_pfn;
 	unsigned int nr_frames;
 	unsigned int nr_free;
-	u8 kind;
 };
 
 struct ledger {
@@ -75,14 +74,13 @@ void ledger_set_owner(struct ledger *ledger, unsigned int area_nr, unsigned int 
 void ledger_cache_add(struct ledger *ledger, unsigned int zone_nr, unsigned int area_nr);
 void ledger_cache_remove(struct ledger *ledger, unsigned int zone_nr, unsigned int area_nr);
 
-void ledger_hold_boot_frames(struct ledger *ledger, unsigned int pfn, unsigned int nr_frames);
 void ledger_donor_add(struct ledger *ledger, struct dynmemmap_donor *donor,
-		      unsigned int first_pfn, unsigned int nr_frames, unsigned int nr_used,
-		      enum dynmemmap_donor_kind kind);
+		      unsigned int first_pfn, unsigned int nr_frames);
 void ledger_donor_remove(struct ledger *ledger, struct dynmemmap_donor *donor,
 			 unsigned long nr_reserve);
 bool ledger_has_removable_donor(const struct ledger *ledger, unsigned long nr_reserve);
 
+void ledger_hold_boot_frames(struct ledger *ledger, unsigned int pfn, unsigned int nr_frames);
 void ledger_single_add(struct ledger *ledger, unsigned int pfn);
 void ledger_single_remove(struct ledger *ledger, unsigned int pfn);
 

@@ -3,14 +3,12 @@
  * stock.c: frames are taken and put, donors fill, empty and leave.
  */
 #include <limits.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "internal.h"
 
 #define BUCKET_FRAMES	64
 #define NR_BLOCKS	10
-#define MANY_FRAMES	4096
 
 /* A block of memory, seen from its struct pages. */
 struct block {
@@ -21,7 +19,7 @@ struct block {
 static struct dynmemmap_stock stock;
 static struct block blocks[NR_BLOCKS];
 static struct page singles[BUCKET_FRAMES];
-static struct page *frames[MANY_FRAMES];
+static struct page *frames[2 * DYNMEMMAP_AREA_NR_PAGES];
 
 static void setup(void)
 {
@@ -32,14 +30,16 @@ static void setup(void)
 	dynmemmap_broken = false;
 }
 
+/* One that has been in use, but for @nr_free frames. */
 static struct dynmemmap_donor *donor_make(struct block *block, unsigned int nr_frames,
-					  unsigned int nr_free, enum dynmemmap_donor_kind kind)
+					  unsigned int nr_free)
 {
 	unsigned int i;
 
-	dynmemmap_donor_init(&block->donor, block->pages, nr_frames, kind);
-	for (i = 0; i < nr_free; i++)
-		dynmemmap_donor_add_frame(&block->donor, &block->pages[i]);
+	dynmemmap_donor_init(&block->donor, block->pages, nr_frames);
+	for (i = nr_free; i < nr_frames; i++)
+		list_del(&block->pages[i].lru);
+	block->donor.nr_free = nr_free;
 	dynmemmap_stock_add(&stock, &block->donor);
 	return &block->donor;
 }
@@ -79,8 +79,6 @@ static bool donor_belongs(const struct dynmemmap_donor *donor, unsigned int buck
 {
 	if (!bucket)
 		return donor->nr_free == 0;
-	if (donor->kind == DYNMEMMAP_DONOR_BOOT)
-		return donor->nr_free && bucket == 1;
 	return donor->nr_free > (bucket - 1) * BUCKET_FRAMES &&
 	       donor->nr_free <= bucket * BUCKET_FRAMES;
 }
@@ -146,42 +144,27 @@ static void stock_starts_empty(void)
 	CHECK(!dynmemmap_stock_remove_empty(&stock, 0));
 }
 
-static void donor_starts_with_all_frames_in_use(void)
+static void donor_starts_with_all_frames_free(void)
 {
 	struct dynmemmap_donor *donor = &blocks[0].donor;
 	unsigned int i;
 
 	setup();
-	dynmemmap_donor_init(donor, blocks[0].pages, 504, DYNMEMMAP_DONOR_AREA);
-	CHECK(donor->nr_free == 0 && donor->nr_frames == 504);
-	CHECK(donor->kind == DYNMEMMAP_DONOR_AREA);
-	CHECK(list_empty(&donor->free_frames) && list_empty(&donor->list));
-	for (i = 0; i < 504; i++)
-		CHECK(donor_of(&blocks[0].pages[i]) == donor);
-	for (; i < DYNMEMMAP_AREA_NR_PAGES; i++)
+	dynmemmap_donor_init(donor, blocks[0].pages, 504);
+	CHECK(donor->nr_free == 504 && donor->nr_frames == 504);
+	CHECK(donor_count(donor) == 504 && list_empty(&donor->list));
+	for (i = 504; i < DYNMEMMAP_AREA_NR_PAGES; i++)
 		CHECK(!donor_of(&blocks[0].pages[i]));
-}
-
-static void donor_warns_of_a_frame_of_another(void)
-{
-	setup();
-	dynmemmap_donor_init(&blocks[0].donor, blocks[0].pages, 64, DYNMEMMAP_DONOR_AREA);
-	dynmemmap_donor_init(&blocks[1].donor, blocks[1].pages, 64, DYNMEMMAP_DONOR_AREA);
-	test_expect_warning();
-	dynmemmap_donor_add_frame(&blocks[0].donor, &blocks[1].pages[0]);
-	CHECK(test_has_warned());
-	CHECK(dynmemmap_broken);
-	dynmemmap_broken = false;
 }
 
 static void stock_adds_what_a_donor_has(void)
 {
 	setup();
-	donor_make(&blocks[0], 504, 504, DYNMEMMAP_DONOR_AREA);
+	donor_make(&blocks[0], 504, 504);
 	stock_check(504, 504);
-	donor_make(&blocks[1], 64, 10, DYNMEMMAP_DONOR_AREA);
+	donor_make(&blocks[1], 64, 10);
 	stock_check(514, 568);
-	donor_make(&blocks[2], 256, 0, DYNMEMMAP_DONOR_BOOT);
+	donor_make(&blocks[2], 256, 0);
 	stock_check(514, 824);
 }
 
@@ -194,8 +177,8 @@ static void take_gives_all_or_nothing(void)
 
 		setup();
 		/* In two donors, so that neither has enough of its own. */
-		donor_make(&blocks[0], 64, nr_free / 2, DYNMEMMAP_DONOR_AREA);
-		donor_make(&blocks[1], 64, nr_free - nr_free / 2, DYNMEMMAP_DONOR_AREA);
+		donor_make(&blocks[0], 64, nr_free / 2);
+		donor_make(&blocks[1], 64, nr_free - nr_free / 2);
 		CHECK(dynmemmap_stock_take(&stock, DYNMEMMAP_AREA_NR_FRAMES, frames) == enough);
 		CHECK(!frames[0] == !enough);
 		if (enough)
@@ -209,7 +192,7 @@ static void take_leaves_bad_frames(void)
 	setup();
 	singles_make(2);
 	singles[1].flags = 1;
-	donor_make(&blocks[0], 64, 4, DYNMEMMAP_DONOR_AREA);
+	donor_make(&blocks[0], 64, 4);
 	blocks[0].pages[3].flags = 1;
 	CHECK(!dynmemmap_stock_take(&stock, 5, frames));
 	/* They count as used from then on. */
@@ -223,8 +206,8 @@ static void take_leaves_bad_frames(void)
 static void take_can_take_everything(void)
 {
 	setup();
-	donor_make(&blocks[0], 504, 504, DYNMEMMAP_DONOR_AREA);
-	donor_make(&blocks[1], 64, 64, DYNMEMMAP_DONOR_AREA);
+	donor_make(&blocks[0], 504, 504);
+	donor_make(&blocks[1], 64, 64);
 	CHECK(!dynmemmap_stock_take(&stock, 569, frames));
 	stock_check(568, 568);
 	CHECK(dynmemmap_stock_take(&stock, 568, frames));
@@ -238,8 +221,8 @@ static void take_drains_the_fullest_donor_first(void)
 	unsigned int i;
 
 	setup();
-	fuller = donor_make(&blocks[0], 504, 10, DYNMEMMAP_DONOR_AREA);
-	donor_make(&blocks[1], 504, 504, DYNMEMMAP_DONOR_AREA);
+	fuller = donor_make(&blocks[0], 504, 10);
+	donor_make(&blocks[1], 504, 504);
 	CHECK(dynmemmap_stock_take(&stock, 12, frames));
 	for (i = 0; i < 10; i++)
 		CHECK(donor_of(frames[i]) == fuller);
@@ -256,10 +239,10 @@ static void take_prefers(unsigned int nr_free_fuller, unsigned int nr_free_empti
 	for (fuller_last = 0; fuller_last < 2; fuller_last++) {
 		setup();
 		if (fuller_last)
-			donor_make(&blocks[1], 512, nr_free_emptier, DYNMEMMAP_DONOR_AREA);
-		fuller = donor_make(&blocks[0], 512, nr_free_fuller, DYNMEMMAP_DONOR_AREA);
+			donor_make(&blocks[1], 512, nr_free_emptier);
+		fuller = donor_make(&blocks[0], 512, nr_free_fuller);
 		if (!fuller_last)
-			donor_make(&blocks[1], 512, nr_free_emptier, DYNMEMMAP_DONOR_AREA);
+			donor_make(&blocks[1], 512, nr_free_emptier);
 		CHECK(dynmemmap_stock_take(&stock, 1, frames));
 		CHECK(donor_of(frames[0]) == fuller);
 	}
@@ -277,28 +260,13 @@ static void take_prefers_by_steps_of_64(void)
 		}
 }
 
-static void take_prefers_what_cannot_be_given_back(void)
-{
-	struct dynmemmap_donor *boot;
-	unsigned int i;
-
-	setup();
-	donor_make(&blocks[0], 504, 100, DYNMEMMAP_DONOR_AREA);
-	boot = donor_make(&blocks[1], 512, 500, DYNMEMMAP_DONOR_BOOT);
-	donor_make(&blocks[2], 504, 200, DYNMEMMAP_DONOR_AREA);
-	CHECK(dynmemmap_stock_take(&stock, 500, frames));
-	for (i = 0; i < 500; i++)
-		CHECK(donor_of(frames[i]) == boot);
-	stock_check(300, 1520);
-}
-
 static void put_returns_to_the_donor(void)
 {
 	struct dynmemmap_donor *donors[2];
 
 	setup();
-	donors[0] = donor_make(&blocks[0], 504, 4, DYNMEMMAP_DONOR_AREA);
-	donors[1] = donor_make(&blocks[1], 504, 504, DYNMEMMAP_DONOR_AREA);
+	donors[0] = donor_make(&blocks[0], 504, 4);
+	donors[1] = donor_make(&blocks[1], 504, 504);
 	CHECK(dynmemmap_stock_take(&stock, 8, frames));
 	CHECK(donors[0]->nr_free == 0 && donors[1]->nr_free == 500);
 	dynmemmap_stock_put(&stock, frames[7]);
@@ -314,10 +282,15 @@ static void put_accepts_frames_that_were_never_taken(void)
 
 	/* Boot uses frames before there is a stock. */
 	setup();
-	donor_make(&blocks[0], 64, 0, DYNMEMMAP_DONOR_BOOT);
+	singles_make(4);
+	dynmemmap_stock_add_used(&stock, 60);
+	stock_check_all(4, 64, 64);
+	for (i = 4; i < 64; i++)
+		dynmemmap_stock_put(&stock, &singles[i]);
+	stock_check_all(64, 64, 64);
 	for (i = 0; i < 64; i++)
-		dynmemmap_stock_put(&stock, &blocks[0].pages[i]);
-	stock_check(64, 64);
+		CHECK(is_single(dynmemmap_stock_remove_single(&stock, 0)));
+	stock_check(0, 0);
 }
 
 static void single_is_added_and_removed(void)
@@ -334,8 +307,8 @@ static void take_uses_singles_first(void)
 	unsigned int i;
 
 	setup();
-	donor_make(&blocks[0], 504, 1, DYNMEMMAP_DONOR_AREA);
-	donor_make(&blocks[1], 504, 10, DYNMEMMAP_DONOR_BOOT);
+	donor_make(&blocks[0], 504, 1);
+	donor_make(&blocks[1], 504, 10);
 	singles_make(5);
 	CHECK(dynmemmap_stock_take(&stock, 8, frames));
 	for (i = 0; i < 8; i++)
@@ -351,7 +324,7 @@ static void take_uses_singles_first(void)
 static void take_counts_singles_and_donors_together(void)
 {
 	setup();
-	donor_make(&blocks[0], 504, 3, DYNMEMMAP_DONOR_AREA);
+	donor_make(&blocks[0], 504, 3);
 	singles_make(4);
 	CHECK(!dynmemmap_stock_take(&stock, 8, frames));
 	CHECK(!frames[0]);
@@ -363,7 +336,7 @@ static void take_counts_singles_and_donors_together(void)
 static void remove_single_leaves_the_reserve(void)
 {
 	setup();
-	donor_make(&blocks[0], 504, 100, DYNMEMMAP_DONOR_AREA);
+	donor_make(&blocks[0], 504, 100);
 	singles_make(3);
 	CHECK(!dynmemmap_stock_remove_single(&stock, 104));
 	CHECK(!dynmemmap_stock_remove_single(&stock, 103));
@@ -376,8 +349,8 @@ static void remove_single_leaves_the_reserve(void)
 static void remove_single_leaves_donors_alone(void)
 {
 	setup();
-	donor_make(&blocks[0], 504, 504, DYNMEMMAP_DONOR_AREA);
-	donor_make(&blocks[1], 504, 504, DYNMEMMAP_DONOR_BOOT);
+	donor_make(&blocks[0], 504, 504);
+	donor_make(&blocks[1], 504, 504);
 	singles_make(2);
 	CHECK(is_single(dynmemmap_stock_remove_single(&stock, 0)));
 	CHECK(is_single(dynmemmap_stock_remove_single(&stock, 0)));
@@ -397,12 +370,12 @@ static void remove_single_waits_for_those_in_use(void)
 	stock_check(0, 0);
 }
 
-static void drain_and_fill(unsigned int nr_frames, enum dynmemmap_donor_kind kind)
+static void drain_and_fill(unsigned int nr_frames)
 {
 	unsigned int i;
 
 	setup();
-	donor_make(&blocks[0], nr_frames, nr_frames, kind);
+	donor_make(&blocks[0], nr_frames, nr_frames);
 	for (i = 0; i < nr_frames; i++) {
 		CHECK(dynmemmap_stock_take(&stock, 1, &frames[i]));
 		stock_check(nr_frames - 1 - i, nr_frames);
@@ -416,31 +389,10 @@ static void drain_and_fill(unsigned int nr_frames, enum dynmemmap_donor_kind kin
 
 static void donors_are_in_the_right_bucket_all_the_way(void)
 {
-	drain_and_fill(512, DYNMEMMAP_DONOR_AREA);
-	drain_and_fill(504, DYNMEMMAP_DONOR_AREA);
-	drain_and_fill(64, DYNMEMMAP_DONOR_AREA);
-	drain_and_fill(1, DYNMEMMAP_DONOR_AREA);
-	drain_and_fill(512, DYNMEMMAP_DONOR_BOOT);
-}
-
-static void boot_donor_may_be_large(void)
-{
-	const unsigned int nr_frames = UINT16_MAX;
-	struct page *pages = calloc(nr_frames, sizeof(*pages));
-	struct dynmemmap_donor donor;
-	unsigned int i;
-
-	CHECK(pages);
-	setup();
-	dynmemmap_donor_init(&donor, pages, nr_frames, DYNMEMMAP_DONOR_BOOT);
-	for (i = 0; i < nr_frames; i++)
-		dynmemmap_donor_add_frame(&donor, &pages[i]);
-	dynmemmap_stock_add(&stock, &donor);
-	stock_check(nr_frames, nr_frames);
-	CHECK(dynmemmap_stock_take(&stock, MANY_FRAMES, frames));
-	frames_check_distinct(MANY_FRAMES);
-	stock_check(nr_frames - MANY_FRAMES, nr_frames);
-	free(pages);
+	drain_and_fill(512);
+	drain_and_fill(504);
+	drain_and_fill(64);
+	drain_and_fill(1);
 }
 
 static void remove_takes_only_a_donor_nobody_uses(void)
@@ -448,7 +400,7 @@ static void remove_takes_only_a_donor_nobody_uses(void)
 	struct dynmemmap_donor *donor;
 
 	setup();
-	donor = donor_make(&blocks[0], 504, 504, DYNMEMMAP_DONOR_AREA);
+	donor = donor_make(&blocks[0], 504, 504);
 	CHECK(dynmemmap_stock_take(&stock, 1, frames));
 	CHECK(!dynmemmap_stock_remove_empty(&stock, 0));
 	stock_check(503, 504);
@@ -466,8 +418,8 @@ static void remove_leaves_the_reserve(void)
 	struct dynmemmap_donor *removed;
 
 	setup();
-	donor_make(&blocks[0], 512, 100, DYNMEMMAP_DONOR_AREA);
-	donor_make(&blocks[1], 64, 64, DYNMEMMAP_DONOR_AREA);
+	donor_make(&blocks[0], 512, 100);
+	donor_make(&blocks[1], 64, 64);
 	CHECK(!dynmemmap_stock_remove_empty(&stock, 101));
 	CHECK(!dynmemmap_stock_remove_empty(&stock, 164));
 	CHECK(!dynmemmap_stock_remove_empty(&stock, ULONG_MAX / 2));
@@ -480,20 +432,11 @@ static void remove_leaves_the_reserve(void)
 static void remove_takes_a_smaller_donor_if_the_larger_is_needed(void)
 {
 	setup();
-	donor_make(&blocks[0], 512, 512, DYNMEMMAP_DONOR_AREA);
-	donor_make(&blocks[1], 64, 64, DYNMEMMAP_DONOR_AREA);
+	donor_make(&blocks[0], 512, 512);
+	donor_make(&blocks[1], 64, 64);
 	CHECK(dynmemmap_stock_remove_empty(&stock, 128) == &blocks[1].donor);
 	CHECK(!dynmemmap_stock_remove_empty(&stock, 128));
 	stock_check(512, 512);
-}
-
-static void remove_never_takes_boot_memory(void)
-{
-	setup();
-	donor_make(&blocks[0], 512, 512, DYNMEMMAP_DONOR_BOOT);
-	donor_make(&blocks[1], 64, 64, DYNMEMMAP_DONOR_BOOT);
-	CHECK(!dynmemmap_stock_remove_empty(&stock, 0));
-	stock_check(576, 576);
 }
 
 static void remove_goes_on_until_the_reserve_is_left(void)
@@ -503,7 +446,7 @@ static void remove_goes_on_until_the_reserve_is_left(void)
 
 	setup();
 	for (i = 0; i < NR_BLOCKS; i++)
-		donor_make(&blocks[i], 64, i == 3 ? 63 : 64, DYNMEMMAP_DONOR_AREA);
+		donor_make(&blocks[i], 64, i == 3 ? 63 : 64);
 	while (nr_removed < NR_BLOCKS) {
 		removed[nr_removed] = dynmemmap_stock_remove_empty(&stock, 128);
 		if (!removed[nr_removed])
@@ -519,15 +462,13 @@ static void remove_goes_on_until_the_reserve_is_left(void)
 
 static const struct test tests[] = {
 	{ "stock starts empty", stock_starts_empty },
-	{ "donor starts with all frames in use", donor_starts_with_all_frames_in_use },
-	{ "donor warns of a frame of another", donor_warns_of_a_frame_of_another },
+	{ "donor starts with all frames free", donor_starts_with_all_frames_free },
 	{ "stock adds what a donor has", stock_adds_what_a_donor_has },
 	{ "take gives all or nothing", take_gives_all_or_nothing },
 	{ "take leaves bad frames", take_leaves_bad_frames },
 	{ "take can take everything", take_can_take_everything },
 	{ "take drains the fullest donor first", take_drains_the_fullest_donor_first },
 	{ "take prefers by steps of 64", take_prefers_by_steps_of_64 },
-	{ "take prefers what cannot be given back", take_prefers_what_cannot_be_given_back },
 	{ "put returns to the donor", put_returns_to_the_donor },
 	{ "put accepts frames that were never taken", put_accepts_frames_that_were_never_taken },
 	{ "single is added and removed", single_is_added_and_removed },
@@ -538,12 +479,10 @@ static const struct test tests[] = {
 	{ "remove single waits for those in use", remove_single_waits_for_those_in_use },
 	{ "donors are in the right bucket all the way",
 	  donors_are_in_the_right_bucket_all_the_way },
-	{ "boot donor may be large", boot_donor_may_be_large },
 	{ "remove takes only a donor nobody uses", remove_takes_only_a_donor_nobody_uses },
 	{ "remove leaves the reserve", remove_leaves_the_reserve },
 	{ "remove takes a smaller donor if the larger is needed",
 	  remove_takes_a_smaller_donor_if_the_larger_is_needed },
-	{ "remove never takes boot memory", remove_never_takes_boot_memory },
 	{ "remove goes on until the reserve is left", remove_goes_on_until_the_reserve_is_left },
 };
 

@@ -268,13 +268,11 @@ static bool frames_try_take(struct world *world, struct page **frames, u8 wanted
 	return taken;
 }
 
-static void stock_add(struct world *world, struct dynmemmap_donor *donor, unsigned int first_pfn,
-		      unsigned int nr_used)
+static void stock_add(struct world *world, struct dynmemmap_donor *donor, unsigned int first_pfn)
 {
 	pthread_mutex_lock(&world->node_lock);
 	dynmemmap_stock_add(&world->stock, donor);
-	ledger_donor_add(&world->ledger, donor, first_pfn, donor->nr_frames, nr_used,
-			 donor->kind);
+	ledger_donor_add(&world->ledger, donor, first_pfn, donor->nr_frames);
 	check_stock(world);
 	pthread_mutex_unlock(&world->node_lock);
 }
@@ -528,7 +526,7 @@ static bool area_donate(struct actor *actor, struct zone *zone)
 {
 	struct world *world = actor->world;
 	struct dynmemmap_area *area = pool_take(world, zone);
-	unsigned int nr_own, i;
+	unsigned int nr_own;
 	struct page *first;
 
 	if (!area)
@@ -539,12 +537,9 @@ static bool area_donate(struct actor *actor, struct zone *zone)
 	set_owner(world, area, DYNMEMMAP_STOCK);
 
 	first = area_memmap(world, area) + nr_own;
-	dynmemmap_donor_init(&area->donor, first, DYNMEMMAP_AREA_NR_PAGES - nr_own,
-			     DYNMEMMAP_DONOR_AREA);
-	for (i = 0; i < DYNMEMMAP_AREA_NR_PAGES - nr_own; i++)
-		dynmemmap_donor_add_frame(&area->donor, first + i);
+	dynmemmap_donor_init(&area->donor, first, DYNMEMMAP_AREA_NR_PAGES - nr_own);
 	atomic_long_add(nr_own, &world->nr_own_frames);
-	stock_add(world, &area->donor, page_to_pfn(world, first), 0);
+	stock_add(world, &area->donor, page_to_pfn(world, first));
 	count(world, nr_own ? EVENT_AREA_DONATED : EVENT_AREA_DONATED_WHOLE);
 	return true;
 }
@@ -1820,15 +1815,18 @@ static void boot_map_area(struct world *world, struct dynmemmap_area *area)
 	world->user_chunks[area->area_nr] = WHOLE_AREA;
 }
 
-static void boot_donate(struct world *world)
+/* Some hold struct pages of area 0 itself, which therefore never leaves the kernel. */
+static void boot_chunk_give(struct world *world)
 {
-	unsigned int i;
+	unsigned int i, nr_chunks = BOOT_NR_FRAMES / CHUNK_NR_PAGES;
 
-	dynmemmap_donor_init(&world->boot_donor, world->memmap, BOOT_NR_FRAMES,
-			     DYNMEMMAP_DONOR_BOOT);
-	for (i = BOOT_NR_USED_FRAMES; i < BOOT_NR_FRAMES; i++)
-		dynmemmap_donor_add_frame(&world->boot_donor, &world->memmap[i]);
-	stock_add(world, &world->boot_donor, 0, BOOT_NR_USED_FRAMES);
+	for (i = BOOT_NR_USED_FRAMES; i < BOOT_NR_FRAMES; i++) {
+		dynmemmap_stock_add_single(&world->stock, &world->memmap[i]);
+		ledger_single_add(&world->ledger, i);
+	}
+	memset(world->stock_pages, WHOLE_CHUNK, nr_chunks);
+	world->stock_chunks[0] = BIT(nr_chunks) - 1;
+	world->user_chunks[0] = ~world->stock_chunks[0];
 }
 
 /* May be called again, for a world like new. */
@@ -1854,10 +1852,11 @@ void world_boot(struct world *world)
 	boot_zones(world);
 	boot_areas(world);
 
+	dynmemmap_stock_add_used(&world->stock, BOOT_NR_USED_FRAMES);
 	ledger_hold_boot_frames(&world->ledger, 0, BOOT_NR_USED_FRAMES);
 	for (i = 0; i < BOOT_NR_AREAS; i++)
 		boot_map_area(world, &world->areas[i]);
-	boot_donate(world);
+	boot_chunk_give(world);
 	for (; i < world->nr_areas; i++) {
 		world->areas[i].flags |= DYNMEMMAP_AREA_RAW;
 		pool_give_one(world, &world->areas[i]);

@@ -99,7 +99,6 @@ struct world_folio {
  * @stock_chunks: by area: the parts that the stock has pages of; zone.lock
  * @stock_pages: by chunk: which pages of it the stock has; zone.lock
  * @folios:	by area
- * @boot_donor:	in the first area, which never leaves the kernel
  */
 struct world {
 	pthread_mutex_t worker_lock;
@@ -123,7 +122,6 @@ struct world {
 	u64 *stock_chunks;
 	u8 *stock_pages;
 	struct world_folio *folios;
-	struct dynmemmap_donor boot_donor;
 	struct ledger ledger;
 };
 
