@@ -12,6 +12,7 @@
 
 expect "memory is set aside" "$(cat /sys/kernel/kexec_crash_size)" -eq $((256 << 20))
 remember_memmap
+boot_pages=$(vmstat nr_memmap_boot_pages)
 expect_success "most memory is filled" hold_start some 450 thp
 expect_success "it keeps its contents" hold_check some
 hold_stop some
@@ -27,12 +28,20 @@ else
 fi
 echo 0 >/sys/kernel/kexec_crash_size
 expect "the memory is given back" "$(cat /sys/kernel/kexec_crash_size)" -eq 0
+total=$(meminfo MemTotal)
 expect_success "all but that is filled" hold_start some 720 thp
 expect_success "it keeps its contents" hold_check some
 hold_stop some
 
-# Given back, it becomes idle like any other: 128 areas have no struct pages.
-expect_memmap_back 20
+# Given back, it becomes idle like any other: 128 areas have no struct pages, and the
+# frames that boot took from memblock for them are free memory.
+eventually 60 memmap_is_below $((memmap_before - 3072))
+note "memmap now: $(memmap_kib) KiB; frames of memblock: $(vmstat nr_memmap_boot_pages)" \
+	"of $boot_pages"
+expect "the memmap is smaller by most of 4 MiB" "$(memmap_kib)" -le $((memmap_before - 3072))
+expect "frames of memblock are free memory" \
+	"$(vmstat nr_memmap_boot_pages)" -le $((boot_pages - 768))
+expect "that does not change how much there is" "$(meminfo MemTotal)" -eq "$total"
 expect_consistent
 
 finish
