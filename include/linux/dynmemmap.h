@@ -468,7 +468,9 @@ static inline struct page *dynmemmap_section_add(unsigned long pfn, unsigned lon
 bool dynmemmap_section_remove(unsigned long pfn);
 
 int __dynmemmap_online_start(struct zone *zone, unsigned long start_pfn, unsigned long nr_pages,
-			     bool whole);
+			     void (*callback)(struct page *page, unsigned int order));
+void __dynmemmap_online_allow(void (*callback)(struct page *page, unsigned int order));
+int __dynmemmap_online_populate(unsigned long start_pfn, unsigned long nr_pages);
 void __dynmemmap_online_give(unsigned long start_pfn, unsigned long nr_pages);
 void __dynmemmap_take_back_range(struct zone *zone, unsigned long start_pfn,
 				 unsigned long nr_pages);
@@ -479,18 +481,49 @@ void __dynmemmap_offline_end(unsigned long start_pfn, unsigned long nr_pages);
  * @zone: the zone that it will be in
  * @start_pfn: its first page frame
  * @nr_pages: its pages
- * @whole: will all of it be free memory, without anybody being asked?
+ * @callback: decides page by page what becomes free memory
  *
  * Context: memory hotplug lock held for writing.
  * Return: 0 if all areas have struct pages that need some; -ENOMEM with nothing
  * changed.
  */
 static inline int dynmemmap_online_start(struct zone *zone, unsigned long start_pfn,
-					 unsigned long nr_pages, bool whole)
+					 unsigned long nr_pages,
+					 void (*callback)(struct page *page, unsigned int order))
 {
 	if (!dynmemmap_enabled())
 		return 0;
-	return __dynmemmap_online_start(zone, start_pfn, nr_pages, whole);
+	return __dynmemmap_online_start(zone, start_pfn, nr_pages, callback);
+}
+
+/**
+ * dynmemmap_online_allow() - a callback need not be asked about what has no struct pages
+ * @callback: its owner calls dynmemmap_online_populate() for all that is not to become
+ *	free memory
+ *
+ * Context: any.
+ */
+static inline void dynmemmap_online_allow(void (*callback)(struct page *page,
+							   unsigned int order))
+{
+	if (dynmemmap_enabled())
+		__dynmemmap_online_allow(callback);
+}
+
+/**
+ * dynmemmap_online_populate() - have the struct pages of a part of a block, to be asked
+ * @start_pfn: its first page frame
+ * @nr_pages: its pages; whole areas
+ *
+ * Context: a notifier of MEM_GOING_ONLINE.
+ * Return: 0 if they are there, as those of memory that is not online yet; -ENOMEM if
+ * the block cannot go online.
+ */
+static inline int dynmemmap_online_populate(unsigned long start_pfn, unsigned long nr_pages)
+{
+	if (!dynmemmap_enabled())
+		return 0;
+	return __dynmemmap_online_populate(start_pfn, nr_pages);
 }
 
 /**
@@ -794,7 +827,18 @@ static inline struct page *dynmemmap_section_add(unsigned long pfn, unsigned lon
 static inline bool dynmemmap_section_remove(unsigned long pfn) { return false; }
 
 static inline int dynmemmap_online_start(struct zone *zone, unsigned long start_pfn,
-					 unsigned long nr_pages, bool whole)
+					 unsigned long nr_pages,
+					 void (*callback)(struct page *page, unsigned int order))
+{
+	return 0;
+}
+
+static inline void dynmemmap_online_allow(void (*callback)(struct page *page,
+							   unsigned int order))
+{
+}
+
+static inline int dynmemmap_online_populate(unsigned long start_pfn, unsigned long nr_pages)
 {
 	return 0;
 }

@@ -17,6 +17,10 @@
 
 #include "core.h"
 #include "../internal.h"
+#include "../mm_init.h"
+
+/* What is called for page frames that go online, and does without struct pages. */
+static online_page_callback_t allowed_callback;
 
 /*
  * The area pages of every section that ever had some, by section number. They are
@@ -110,29 +114,40 @@ bool dynmemmap_section_remove(unsigned long pfn)
 	return true;
 }
 
+void __dynmemmap_online_allow(online_page_callback_t callback)
+{
+	WRITE_ONCE(allowed_callback, callback);
+}
+EXPORT_SYMBOL_GPL(__dynmemmap_online_allow);
+
 /*
- * Can an area of a block go online without struct pages? Whoever decides page by
- * page what goes online wants to see them all, and the first chunk answers for the
- * block when somebody asks for its zone. One whose struct pages were read while it
+ * Can an area of a block go online without struct pages? The first chunk answers for
+ * the block when somebody asks for its zone. One whose struct pages were read while it
  * was offline has them, and they say that it is in another zone.
  */
-static bool area_goes_to_pool(struct dynmemmap_area *area, unsigned long block_pfn, bool whole)
+static bool area_goes_to_pool(struct dynmemmap_area *area, unsigned long block_pfn)
 {
-	return whole && dynmemmap_area_pfn(area) >= block_pfn + MAX_ORDER_NR_PAGES &&
+	return dynmemmap_area_pfn(area) >= block_pfn + MAX_ORDER_NR_PAGES &&
 	       READ_ONCE(area->state) == DYNMEMMAP_IDLE;
 }
 
 static bool area_populate_online(struct dynmemmap_area *area)
 {
-	return READ_ONCE(area->state) == DYNMEMMAP_SPLIT ||
-	       (dynmemmap_stock_provide(dynmemmap_area_node(area), 1,
-					GFP_KERNEL | __GFP_RETRY_MAYFAIL) &&
-		dynmemmap_populate(area, "online"));
+	if (READ_ONCE(area->state) != DYNMEMMAP_SPLIT &&
+	    !(dynmemmap_stock_provide(dynmemmap_area_node(area), 1,
+				      GFP_KERNEL | __GFP_RETRY_MAYFAIL) &&
+	      dynmemmap_populate(area, "online")))
+		return false;
+	dynmemmap_set_owner(area, DYNMEMMAP_KERNEL);
+	return true;
 }
 
 int __dynmemmap_online_start(struct zone *zone, unsigned long start_pfn, unsigned long nr_pages,
-			     bool whole)
+			     online_page_callback_t callback)
 {
+	/* Any other wants to see all struct pages. */
+	const bool may_go = callback == generic_online_page ||
+			    callback == READ_ONCE(allowed_callback);
 	unsigned long pfn;
 
 	for (pfn = start_pfn; pfn < start_pfn + nr_pages; pfn += DYNMEMMAP_AREA_NR_PAGES) {
@@ -141,16 +156,35 @@ int __dynmemmap_online_start(struct zone *zone, unsigned long start_pfn, unsigne
 		if (!area)
 			continue;
 		WRITE_ONCE(area->zone, zone);
-		if (area_goes_to_pool(area, start_pfn, whole))
+		if (may_go && area_goes_to_pool(area, start_pfn))
 			continue;
 		if (!area_populate_online(area)) {
 			__dynmemmap_offline_end(start_pfn, nr_pages);
 			return -ENOMEM;
 		}
-		dynmemmap_set_owner(area, DYNMEMMAP_KERNEL);
 	}
 	return 0;
 }
+
+int __dynmemmap_online_populate(unsigned long start_pfn, unsigned long nr_pages)
+{
+	unsigned long pfn;
+
+	for (pfn = start_pfn; pfn < start_pfn + nr_pages; pfn += DYNMEMMAP_AREA_NR_PAGES) {
+		struct dynmemmap_area *area = dynmemmap_area_of(pfn);
+
+		if (!area || area->owner != DYNMEMMAP_MOVING)
+			continue;
+		if (!area_populate_online(area))
+			return -ENOMEM;
+		/* As move_pfn_range_to_zone() does, which is over. */
+		memmap_init_range(DYNMEMMAP_AREA_NR_PAGES, zone_to_nid(area->zone),
+				  zone_idx(area->zone), pfn, 0, MEMINIT_HOTPLUG, NULL,
+				  MIGRATE_MOVABLE, true);
+	}
+	return 0;
+}
+EXPORT_SYMBOL_GPL(__dynmemmap_online_populate);
 
 static void area_online(struct dynmemmap_area *area, struct list_head *areas)
 {

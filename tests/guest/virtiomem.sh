@@ -1,39 +1,109 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# virtio-mem adds memory and takes it away again, and no area is lost or gained.
+# virtio-mem adds memory and takes it away again: the areas have no struct pages until
+# they are used, but for those that are not plugged; and none is lost or gained.
 #
 # kernels: dynamic
 # also: stock debug
+# variant: blocks
+# variant: bigblocks --qemu-arg=-global --qemu-arg=virtio-mem.block-size=256M
 # mem: 1G
 # virtio-mem: 1G
+# hotplug-mem: 512M
 # append: dynamic_memmap=on memhp_default_state=online_movable
 
 # shellcheck disable=SC2016,SC2317 # evaluated again and again, called by name
 . "$DYNMEMMAP/tests/guest/lib.sh"
+
+memory=/sys/devices/system/memory
 
 ask_for()	# SIZE
 {
 	monitor "qom-set vmem0 requested-size $1"
 }
 
+# The guest has so many MiB more than at the beginning.
+has_more()	# MIB
+{
+	(($(meminfo MemTotal) == total + ($1 << 10)))
+}
+
+remember_populated()
+{
+	! dm_on || populated=$(vmstat dynmemmap_populate)
+}
+
+# 256 areas have been added, and perhaps some programs run.
+expect_few_populated()	# NAME
+{
+	! dm_on || expect "$1: they have no struct pages" \
+		$(($(vmstat dynmemmap_populate) - populated)) -le 96
+}
+
+# The block of memory that was plugged last.
+last_block()
+{
+	local end
+
+	end=$(sed -nE 's/^ *[0-9a-f]+-([0-9a-f]+) : System RAM \(virtio_mem\)$/\1/p' /proc/iomem |
+		tail -n 1)
+	echo $((0x$end / 0x$(<"$memory/block_size_bytes")))
+}
+
+switch()	# STATE BLOCK
+{
+	echo "$1" >"$memory/memory$2/state"
+}
+
 total=$(meminfo MemTotal)
 ! dm_on || full=$(dm full_memmap_bytes)
 remember_memmap
 for round in 1 2; do
+	remember_populated
 	expect_success "round $round: 512 MiB are plugged" ask_for 512M
-	eventually 30 eval '(($(meminfo MemTotal) >= total + (512 << 10)))'
-	expect "round $round: the guest has them" $(($(meminfo MemTotal) - total)) -eq $((512 << 10))
+	expect_success "round $round: the guest has them" eventually 30 has_more 512
+	expect_few_populated "round $round"
+	! dm_on || expect "round $round: they have areas" \
+		$(($(dm full_memmap_bytes) - full)) -eq $((8 << 20))
 	expect_success "round $round: more than there was is filled" hold_start more 1050 thp
 	expect_success "round $round: it keeps its contents" hold_check more
 	hold_stop more
 	expect_success "round $round: some memory is filled" hold_start some 300
 	expect_success "round $round: all are unplugged" ask_for 0
-	eventually 60 eval '(($(meminfo MemTotal) == total))'
-	expect "round $round: the guest has what it had" "$(meminfo MemTotal)" -eq "$total"
+	expect_success "round $round: the guest has what it had" eventually 60 has_more 0
 	expect_success "round $round: memory keeps its contents" hold_check some
 	hold_stop some
 done
+
+if ask_for 300M 2>/dev/null; then
+	expect_success "a part of a block is plugged" eventually 30 has_more 300
+	block=$(last_block)
+	expect_success "block $block goes offline" switch offline "$block"
+	expect_success "the guest has the others" has_more 256
+	expect_success "block $block comes online" switch online_movable "$block"
+	expect_success "the guest has the part of it again" has_more 300
+	expect_success "the rest is plugged" ask_for 512M
+	expect_success "the guest has all" eventually 30 has_more 512
+	expect_success "more than there was is filled" hold_start more 1050
+	expect_success "it keeps its contents" hold_check more
+	hold_stop more
+	expect_success "all but a part of a block are unplugged" ask_for 300M
+	expect_success "the guest has that" eventually 60 has_more 300
+	expect_success "all are unplugged" ask_for 0
+	expect_success "the guest has what it had" eventually 60 has_more 0
+else
+	note "there are no parts of blocks"
+fi
+
+# Other memory is added as where there is no such device.
+monitor 'object_add memory-backend-ram,id=ram-more,size=512M'
+remember_populated
+expect_success "a DIMM is added" monitor 'device_add pc-dimm,id=more,memdev=ram-more'
+expect_success "the guest has it" eventually 30 has_more 512
+expect_few_populated "a DIMM"
+expect_success "the DIMM is removed" monitor 'device_del more'
+expect_success "the guest has what it had" eventually 60 has_more 0
 if dm_on; then
 	# Memory is offline first, and removed later.
 	eventually 30 eval '(($(dm full_memmap_bytes) == full))'
