@@ -2,10 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # A DIMM is added, used and removed, again and again: its areas have no struct
-# pages until they are used, and nothing is left of it afterwards.
+# pages until they are used, and nothing is left of it afterwards. Nor is there a
+# memmap in the DIMM itself when that is asked for.
 #
 # kernels: dynamic
 # also: stock debug
+# variant: plain
+# variant: on-memory memory_hotplug.memmap_on_memory=1
+# variant: forced memory_hotplug.memmap_on_memory=force
 # mem: 1G
 # hotplug-mem: 1G
 # append: dynamic_memmap=on memhp_default_state=online_movable
@@ -15,6 +19,10 @@
 
 total=$(meminfo MemTotal)
 ! dm_on || full=$(dm full_memmap_bytes)
+added=$((512 << 10)) on_memory=
+[[ $(</proc/cmdline) != *memmap_on_memory* ]] || on_memory=yes
+# What a full memmap takes of it.
+[[ -z $on_memory ]] || dm_on || added=$((504 << 10))
 # More than there was, and as much as there will be: KASAN takes an eighth.
 more=1050
 [[ $KERNEL != debug ]] || more=900
@@ -24,8 +32,8 @@ for round in 1 2; do
 	! dm_on || idle=$(dm areas_idle)
 	expect_success "round $round: a DIMM is added" \
 		monitor 'device_add pc-dimm,id=more,memdev=ram-more'
-	eventually 30 eval '(($(meminfo MemTotal) == total + (512 << 10)))'
-	expect "round $round: the guest has it" $(($(meminfo MemTotal) - total)) -eq $((512 << 10))
+	eventually 30 eval '(($(meminfo MemTotal) == total + added))'
+	expect "round $round: the guest has it" $(($(meminfo MemTotal) - total)) -eq $added
 	if dm_on; then
 		expect "round $round: it has areas" \
 			$(($(dm full_memmap_bytes) - full)) -eq $((8 << 20))
@@ -48,6 +56,10 @@ for round in 1 2; do
 			"$(dm full_memmap_bytes)" -eq "$full"
 	fi
 done
+if [[ $on_memory ]] && dm_on; then
+	expect "the kernel has said once that no memmap is put there" \
+		"$(dmesg | grep -c 'memmap_on_memory has no effect')" -eq 1
+fi
 expect_memmap_back 20
 expect_consistent
 

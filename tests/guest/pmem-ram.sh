@@ -9,6 +9,7 @@
 # mem: 1G
 # pmem: 2G
 # append: dynamic_memmap=on memhp_default_state=online_movable
+# append: memory_hotplug.memmap_on_memory=1
 
 # shellcheck disable=SC2016,SC2034,SC2317 # evaluated again and again, called by name
 . "$DYNMEMMAP/tests/guest/lib.sh"
@@ -50,7 +51,12 @@ offline_all()
 total=$(meminfo MemTotal)
 expect_success "there is a namespace" ndctl create-namespace --force --mode=devdax \
 	--map=dev --reconfig=namespace0.0
-! dm_on || full=$(dm full_memmap_bytes) idle=$(dm areas_idle)
+if dm_on; then
+	full=$(dm full_memmap_bytes) idle=$(dm areas_idle)
+	answer=$({ echo 1 >/sys/bus/dax/devices/dax0.0/memmap_on_memory; } 2>&1)
+	expect "it cannot be asked to hold its own memmap" "${answer##*: }" = \
+		"Operation not supported"
+fi
 remember_memmap
 for round in 1 2; do
 	expect_success "round $round: it becomes memory" \
