@@ -15,7 +15,6 @@
 #include <linux/kexec_handover.h>
 #include <linux/memblock.h>
 #include <linux/page-isolation.h>
-#include <linux/string_choices.h>
 #include <linux/suspend.h>
 #include <xen/xen.h>
 #include <asm/dma.h>
@@ -63,13 +62,11 @@ static void __init set_enabled(bool on)
 
 static int __init dynamic_memmap_param(char *value)
 {
-	if (value && !strcmp(value, "on"))
-		set_enabled(true);
-	else if (value && !strcmp(value, "off"))
-		set_enabled(false);
-	else
-		pr_err("dynamic_memmap=%s is neither 'on' nor 'off': it stays %s\n",
-		       value ?: "", str_on_off(dynmemmap_enabled()));
+	const bool on = value && !strcmp(value, "on");
+
+	if (!on && (!value || strcmp(value, "off")))
+		pr_err("dynamic_memmap=%s is neither 'on' nor 'off': off\n", value ?: "");
+	set_enabled(on);
 	return 0;
 }
 early_param("dynamic_memmap", dynamic_memmap_param);

@@ -114,10 +114,13 @@ vmstat()	# COUNTER
 	[[ $'\n'$(</proc/vmstat) =~ $'\n'"$1 "([0-9]+) ]] && echo "${BASH_REMATCH[1]}"
 }
 
-# Whether the kernel was started with this argument.
-booted_with()	# ARGUMENT
+# Whether the kernel was to switch dynamic memmap on: the last word counts.
+wanted_on()
 {
-	[[ " $(</proc/cmdline) " == *" $1 "* ]]
+	local said
+
+	said=" $(</proc/cmdline) "
+	[[ ${said##*" dynamic_memmap"} == "=on "* ]]
 }
 
 # A figure or a knob of dynamic memmap, in total or of one node.
@@ -374,7 +377,7 @@ finish()
 		else
 			note "$(dm read_repairs) repaired reads: $may_repair_reads"
 		fi
-	elif booted_with dynamic_memmap=on && [[ $KERNEL != stock ]]; then
+	elif wanted_on && [[ $KERNEL != stock ]]; then
 		not_ok "dynamic memmap is on"
 	fi
 	echo "1..$tap_count"

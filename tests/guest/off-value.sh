@@ -1,15 +1,19 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# A wrong value of the parameter is reported, and means off.
+# A wrong value of the parameter is reported, and means off, whatever was said before.
 #
 # kernels: dynamic
+# variant: wrong dynamic_memmap=maybe
+# variant: later dynamic_memmap=on dynamic_memmap=maybe
+# variant: empty dynamic_memmap=on dynamic_memmap=
+# variant: none dynamic_memmap=on dynamic_memmap
 # mem: 1G
-# append: dynamic_memmap=maybe
 
 . "$DYNMEMMAP/tests/guest/lib.sh"
 
-complaint=$(dmesg | grep -v 'ommand line' | grep 'dynamic_memmap=maybe')
+value=" $(</proc/cmdline) " value=${value##*" dynamic_memmap"} value=${value%% *}
+complaint=$(dmesg | grep "dynmemmap: dynamic_memmap=${value#=} is neither")
 note "$complaint"
 expect "the wrong value is reported" -n "$complaint"
 expect "there is no $DM" ! -e "$DM"
