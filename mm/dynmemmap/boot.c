@@ -483,15 +483,18 @@ bool __init dynmemmap_boot_free(unsigned long pfn, unsigned int order)
 /*
  * The image is made and restored by page frame, in two kernels that need not
  * agree on what is idle: every page of RAM gets its struct page for as long as it
- * takes.
+ * takes, or there is no hibernation.
  */
 static int hibernation_notify(struct notifier_block *block, unsigned long action, void *data)
 {
 	switch (action) {
 	case PM_HIBERNATION_PREPARE:
 	case PM_RESTORE_PREPARE:
-		dynmemmap_ram_get();
-		break;
+		if (dynmemmap_ram_get())
+			break;
+		dynmemmap_range_put(true);
+		pr_err("no memory for the struct pages of all memory: no hibernation\n");
+		return notifier_from_errno(-ENOMEM);
 	case PM_POST_HIBERNATION:
 	case PM_POST_RESTORE:
 		dynmemmap_range_put(true);

@@ -317,7 +317,7 @@ void dynmemmap_worker_rearm(struct dynmemmap_node *node);
 void dynmemmap_worker(struct work_struct *work);
 void dynmemmap_trim(struct work_struct *work);
 void dynmemmap_watch(struct work_struct *work);
-void dynmemmap_ram_get(void);
+bool dynmemmap_ram_get(void);
 
 /* compact.c */
 #ifdef CONFIG_MEMORY_ISOLATION

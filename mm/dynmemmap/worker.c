@@ -604,22 +604,8 @@ void __dynmemmap_range_get(unsigned long start_pfn, unsigned long end_pfn)
 }
 EXPORT_SYMBOL_GPL(__dynmemmap_range_get);
 
-/**
- * dynmemmap_ram_get() - have all struct pages of all RAM
- *
- * And none of devices, of which there may be more than RAM can hold. As
- * dynmemmap_range_get(), and ended by dynmemmap_range_put().
- *
- * Context: process context, may sleep.
- */
-void dynmemmap_ram_get(void)
-{
-	range_hold();
-	range_lend(0, max_pfn, false);
-}
-
 /* Has an area that is in a range all its struct pages? */
-static bool area_is_lent(struct dynmemmap_area *area)
+static bool area_is_lent(struct dynmemmap_area *area, bool devices)
 {
 	/* Nothing is taken back now: somebody is just lending it. */
 	while (READ_ONCE(area->zone) && READ_ONCE(area->owner) == DYNMEMMAP_MOVING)
@@ -628,7 +614,7 @@ static bool area_is_lent(struct dynmemmap_area *area)
 	case DYNMEMMAP_KERNEL:
 		return area_is_shown(area);
 	case DYNMEMMAP_DEVICE:
-		return dynmemmap_device_is_shown(area);
+		return !devices || dynmemmap_device_is_shown(area);
 	case DYNMEMMAP_STOCK:
 		return true;
 	default:
@@ -637,17 +623,38 @@ static bool area_is_lent(struct dynmemmap_area *area)
 	}
 }
 
-bool __dynmemmap_range_is_lent(unsigned long start_pfn, unsigned long end_pfn)
+static bool range_is_lent(unsigned long start_pfn, unsigned long end_pfn, bool devices)
 {
 	unsigned long pfn = ALIGN_DOWN(start_pfn, DYNMEMMAP_AREA_NR_PAGES);
 
 	for (; pfn < end_pfn; pfn += DYNMEMMAP_AREA_NR_PAGES) {
 		struct dynmemmap_area *area = dynmemmap_area_of(pfn);
 
-		if (area && !area_is_lent(area))
+		if (area && !area_is_lent(area, devices))
 			return false;
 	}
 	return true;
+}
+
+bool __dynmemmap_range_is_lent(unsigned long start_pfn, unsigned long end_pfn)
+{
+	return range_is_lent(start_pfn, end_pfn, true);
+}
+
+/**
+ * dynmemmap_ram_get() - have all struct pages of all RAM
+ *
+ * And none of devices, of which there may be more than RAM can hold. As
+ * dynmemmap_range_get(), and ended by dynmemmap_range_put(), also if it fails.
+ *
+ * Context: process context, may sleep.
+ * Return: true if there was memory for all of them.
+ */
+bool dynmemmap_ram_get(void)
+{
+	range_hold();
+	range_lend(0, max_pfn, false);
+	return range_is_lent(0, max_pfn, false);
 }
 
 void __dynmemmap_range_put(void)
