@@ -9,6 +9,7 @@
 #include <linux/dax.h>
 #include <linux/memremap.h>
 #include <linux/mm.h>
+#include <trace/events/dynmemmap.h>
 
 #include "../core.h"
 
@@ -256,6 +257,44 @@ static void lend_makes_a_free_block(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, pfn_valid(pfn));
 	KUNIT_EXPECT_NOT_NULL(test, pfn_to_online_page(pfn));
 	KUNIT_EXPECT_GT(test, dynmemmap_zone_pool(area->zone)->nr_lent, nr_lent);
+}
+
+struct lend_watch {
+	struct task_struct *task;
+	unsigned long nr_areas;
+};
+
+static void watch_lend(void *data, u32 area_nr, int nid, const char *reason, u64 duration_ns)
+{
+	struct lend_watch *watch = data;
+
+	if (current == watch->task && irqs_disabled())
+		watch->nr_areas++;
+}
+
+/* More than was free before: what an interrupt needs is lent to it. */
+static void lend_works_with_interrupts_off(struct kunit *test)
+{
+	struct lend_watch watch = { .task = current };
+	struct page *page, *next;
+	unsigned long flags;
+	LIST_HEAD(pages);
+
+	if (!dynmemmap_enabled())
+		kunit_skip(test, "boot with dynamic_memmap=on");
+	KUNIT_ASSERT_EQ(test, register_trace_dynmemmap_lend(watch_lend, &watch), 0);
+	do {
+		local_irq_save(flags);
+		page = alloc_page(GFP_ATOMIC | __GFP_NOWARN);
+		local_irq_restore(flags);
+		if (page)
+			list_add(&page->lru, &pages);
+	} while (page && watch.nr_areas < 3);
+	unregister_trace_dynmemmap_lend(watch_lend, &watch);
+	tracepoint_synchronize_unregister();
+	KUNIT_EXPECT_EQ(test, watch.nr_areas, 3);
+	list_for_each_entry_safe(page, next, &pages, lru)
+		__free_page(page);
 }
 
 static void stray_read_is_repaired(struct kunit *test)
@@ -680,6 +719,7 @@ static struct kunit_case dynmemmap_cases[] = {
 	KUNIT_CASE(table_goes_with_the_last_area),
 	KUNIT_CASE(area_keeps_the_table_of_others),
 	KUNIT_CASE(lend_makes_a_free_block),
+	KUNIT_CASE(lend_works_with_interrupts_off),
 	KUNIT_CASE(stray_read_is_repaired),
 	KUNIT_CASE(late_reference_is_refused),
 	KUNIT_CASE(nofault_read_is_refused),
