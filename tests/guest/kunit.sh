@@ -10,7 +10,12 @@
 
 suite=/sys/kernel/debug/kunit/dynmemmap
 results=$suite/results
+tracing=/sys/kernel/tracing
+event=$tracing/events/dynmemmap/dynmemmap_repair
+reads=$(dm read_repairs)
+echo 1 >$event/enable
 expect_success "the suite runs" eval "echo run >$suite/run"
+echo 0 >$event/enable
 note "$(cat $results)"
 
 may_repair_reads="cases look on purpose"
@@ -25,5 +30,11 @@ while read -r status name rest; do
 	fi
 done < <(sed -nE 's/^    ok [0-9]+ /ok /p; s/^    not ok [0-9]+ /failed /p' $results)
 expect "the suite has cases" "$ran" -gt 0
+
+repairs=$(grep 'dynmemmap_repair:' $tracing/trace)
+note "$(head -n 1 <<<"$repairs")"
+expect "reads were repaired" $(($(dm read_repairs) - reads)) -ge 2
+expect "each was traced" "$(grep -cE 'area=[0-9]+ node=0 reason=read ip=.* ns=[0-9]+$' \
+	<<<"$repairs")" -eq $(($(dm read_repairs) - reads))
 
 finish
