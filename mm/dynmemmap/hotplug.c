@@ -108,9 +108,9 @@ bool dynmemmap_section_remove(unsigned long pfn)
 	}
 	section_release(areas);
 	atomic_long_sub(DYNMEMMAP_SECTION_NR_AREAS, &node->nr_areas[DYNMEMMAP_IDLE]);
-	/* Those of boot memory are kept here from now on, too. */
+	/* Those of boot memory are kept here from now on, too: they have no other place. */
 	if (!xa_load(&section_areas, section_nr))
-		xa_store(&section_areas, section_nr, areas, GFP_KERNEL);
+		xa_store(&section_areas, section_nr, areas, GFP_KERNEL | __GFP_NOFAIL);
 	return true;
 }
 
