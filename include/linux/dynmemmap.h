@@ -12,6 +12,7 @@
 #include <linux/cleanup.h>
 #include <linux/dynmemmap_pfn.h>
 #include <linux/err.h>
+#include <linux/errno.h>
 #include <linux/memory_hotplug.h>
 #include <linux/mm.h>
 #include <linux/mmzone.h>
@@ -376,6 +377,60 @@ struct zone *__dynmemmap_area_zone(unsigned long pfn);
 static inline struct zone *dynmemmap_area_zone(unsigned long pfn)
 {
 	return dynmemmap_enabled() ? __dynmemmap_area_zone(pfn) : NULL;
+}
+
+/**
+ * DOC: What a struct page can be asked
+ *
+ * The vmemmap is one linear array, whatever stands behind it. So all that only computes
+ * with addresses looks at no struct page, and holds for every page frame in every state,
+ * even where there is none: pfn_to_page(), page_to_pfn(), page + n, folio_page(),
+ * folio_page_idx(), virt_to_page(), page_address(), kmap_local_page(), page_to_phys()
+ * (which with CONFIG_DEBUG_VIRTUAL warns where pfn_valid() says no), scatterlists and
+ * bio_vecs of any length and offset, and walking through these page by page.
+ *
+ * All else needs struct pages that exist, as those do of a folio to which the caller has
+ * a reference. How many of them are in memory of their own then makes no difference:
+ *
+ * * of a head, page_size(), compound_order() and folio_size() tell how large the folio is;
+ * * of a tail, PageTail(), compound_head(), page_folio(), page_zone(), page_to_nid() and
+ *   page_ref_count(), which is 0, are right;
+ * * a tail does not know how large its folio is: page_size() is PAGE_SIZE and
+ *   compound_order() 0, as on any kernel. Ask folio_size() of page_folio().
+ *
+ * Nothing can be kept in a tail of a HUGE area (see dynmemmap_pfn_order()): its flags,
+ * mapping, private data and counts are those of the tails of all huge folios of the zone,
+ * and cannot be written. Who needs them for himself calls dynmemmap_folio_populate().
+ */
+
+int __dynmemmap_pfn_order(unsigned long pfn);
+
+/**
+ * dynmemmap_pfn_order() - how finely is a page frame described now?
+ * @pfn: any page frame number
+ *
+ * All page frames of the aligned block of this order that @pfn is in are described as
+ * one, and get the same answer:
+ *
+ * * 9: an area of 2 MiB. It is described by its area page only, and there are no struct
+ *   pages (IDLE); or by the head of one folio, all others being mere tails (HUGE).
+ * * 6: 256 KiB of an area of device memory that have no struct pages, while others of
+ *   the same area have.
+ * * 0: a struct page for each page frame (SPLIT), whatever folios they make. So is all
+ *   memory with a static memmap, online or not, and all memory while the feature is off.
+ *
+ * It does not say whether anybody may look at these struct pages: pfn_valid() does, and
+ * pfn_to_online_page().
+ *
+ * Context: any, takes no lock; the answer is a snapshot. Nothing is populated.
+ * Return: the order; -ENXIO if there is no memory, or memory with a dynamic memmap that is
+ * offline.
+ */
+static inline int dynmemmap_pfn_order(unsigned long pfn)
+{
+	if (dynmemmap_enabled())
+		return __dynmemmap_pfn_order(pfn);
+	return pfn_valid(pfn) ? 0 : -ENXIO;
 }
 
 unsigned long __dynmemmap_pool_blocks(struct zone *zone, unsigned int order);
@@ -786,6 +841,8 @@ static inline void dynmemmap_pcp_notify(struct zone *zone, unsigned long nr_page
 static inline struct zone *dynmemmap_pool_zone(unsigned long pfn) { return NULL; }
 
 static inline struct zone *dynmemmap_area_zone(unsigned long pfn) { return NULL; }
+
+static inline int dynmemmap_pfn_order(unsigned long pfn) { return pfn_valid(pfn) ? 0 : -ENXIO; }
 
 static inline unsigned long dynmemmap_pool_blocks(struct zone *zone, unsigned int order)
 {
