@@ -4,32 +4,33 @@
 #
 # kernels: debug
 # mem: 2G
-# append: dynamic_memmap=on kunit.enable=1 kunit.filter_glob=dynmemmap
+# append: dynamic_memmap=on kunit.enable=1 kunit.filter_glob=dynmemmap*
 
 . "$DYNMEMMAP/tests/guest/lib.sh"
 
-suite=/sys/kernel/debug/kunit/dynmemmap
-results=$suite/results
 tracing=/sys/kernel/tracing
 event=$tracing/events/dynmemmap/dynmemmap_repair
 reads=$(dm read_repairs)
 echo 1 >$event/enable
-expect_success "the suite runs" eval "echo run >$suite/run"
-echo 0 >$event/enable
-note "$(cat $results)"
 
 may_repair_reads="cases look on purpose"
-ran=0
-# "    ok 1 NAME", "    not ok 1 NAME" or "    ok 1 NAME # SKIP WHY"
-while read -r status name rest; do
-	if [[ $status == ok && -z $rest ]]; then
-		ok "$name"
-		ran=$((ran + 1))
-	else
-		not_ok "$name $rest"
-	fi
-done < <(sed -nE 's/^    ok [0-9]+ /ok /p; s/^    not ok [0-9]+ /failed /p' $results)
-expect "the suite has cases" "$ran" -gt 0
+for suite in /sys/kernel/debug/kunit/dynmemmap*; do
+	name=${suite##*/}
+	expect_success "$name: the suite runs" eval "echo run >$suite/run"
+	note "$(cat "$suite/results")"
+	ran=0
+	# "    ok 1 NAME", "    not ok 1 NAME" or "    ok 1 NAME # SKIP WHY"
+	while read -r status case rest; do
+		if [[ $status == ok && -z $rest ]]; then
+			ok "$name: $case"
+			ran=$((ran + 1))
+		else
+			not_ok "$name: $case $rest"
+		fi
+	done < <(sed -nE 's/^    ok [0-9]+ /ok /p; s/^    not ok [0-9]+ /failed /p' "$suite/results")
+	expect "$name: the suite has cases" "$ran" -gt 0
+done
+echo 0 >$event/enable
 
 repairs=$(grep 'dynmemmap_repair:' $tracing/trace)
 note "$(head -n 1 <<<"$repairs")"

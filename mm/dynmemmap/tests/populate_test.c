@@ -5,44 +5,10 @@
  *
  * States, stock, pool and decisions are tested in user space.
  */
-#include <kunit/test.h>
-#include <linux/dax.h>
-#include <linux/memremap.h>
 #include <linux/mm.h>
 #include <trace/events/dynmemmap.h>
 
-#include "../core.h"
-
-/* An area out of the pool of some zone, which the test has to itself. */
-static struct dynmemmap_area *take_area(struct kunit *test)
-{
-	struct dynmemmap_area *area;
-	struct zone *zone;
-
-	if (!dynmemmap_enabled())
-		kunit_skip(test, "boot with dynamic_memmap=on");
-	for_each_populated_zone(zone) {
-		area = dynmemmap_pool_take(zone);
-		if (area)
-			return area;
-	}
-	kunit_skip(test, "no area in any pool");
-}
-
-static void give_area(struct dynmemmap_area *area)
-{
-	LIST_HEAD(areas);
-
-	list_add(&area->pool_list, &areas);
-	dynmemmap_unpopulate(&areas, "test");
-	dynmemmap_pool_give(&areas);
-}
-
-static void mark(struct dynmemmap_area *area, u8 which, bool set)
-{
-	guard(raw_spinlock_irqsave)(&dynmemmap_area_node(area)->lock);
-	area->marks = set ? area->marks | which : area->marks & ~which;
-}
+#include "areas.h"
 
 static bool take_areas(struct dynmemmap_area *areas, unsigned int nr)
 {
@@ -357,44 +323,6 @@ static void order_10_takes_a_pair(struct kunit *test)
 }
 
 #ifdef CONFIG_ZONE_DEVICE
-static bool area_gives_up(struct dynmemmap_area *area)
-{
-	LIST_HEAD(areas);
-
-	list_add(&area->pool_list, &areas);
-	dynmemmap_unpopulate(&areas, "test");
-	return area->state == DYNMEMMAP_IDLE;
-}
-
-static struct dev_pagemap test_device_pgmap = { .type = MEMORY_DEVICE_GENERIC };
-static struct dev_pagemap test_pgmap = { .type = MEMORY_DEVICE_FS_DAX };
-
-static struct dynmemmap_area *take_device_area(struct kunit *test)
-{
-	struct dynmemmap_area *area;
-
-	if (!compound_info_has_mask())
-		kunit_skip(test, "no two tails are alike");
-	area = take_area(test);
-	area->pgmap = &test_pgmap;
-	atomic_long_set(&area->nr_users, 0);
-	dynmemmap_set_owner(area, DYNMEMMAP_DEVICE);
-	return area;
-}
-
-static void give_device_area(struct dynmemmap_area *area)
-{
-	dynmemmap_set_owner(area, DYNMEMMAP_MOVING);
-	give_area(area);
-}
-
-static void use_device_area(struct kunit *test, struct dynmemmap_area *area, unsigned int first,
-			    unsigned int nr_pages)
-{
-	KUNIT_ASSERT_PTR_EQ(test, dynmemmap_device_get(dynmemmap_area_pfn(area) + first, nr_pages,
-						       GFP_KERNEL), area);
-}
-
 static void device_area_has_what_is_used(struct kunit *test)
 {
 	struct dynmemmap_area *area = take_device_area(test);
@@ -430,13 +358,6 @@ static void device_area_has_what_is_used(struct kunit *test)
 	set_page_count(page, 0);
 	KUNIT_EXPECT_TRUE(test, area_gives_up(area));
 	give_device_area(area);
-}
-
-/* As the file system does with the pages of an entry that maps all of an area. */
-static struct folio *device_folio_init(struct dynmemmap_area *area)
-{
-	prep_compound_page(dynmemmap_area_page(area, 0), DYNMEMMAP_AREA_ORDER);
-	return page_folio(dynmemmap_area_page(area, 0));
 }
 
 static void expect_device_page(struct kunit *test, struct page *page)
@@ -579,22 +500,6 @@ static void device_makes_single_pages(struct kunit *test)
 }
 #endif
 
-/* A huge folio, as the kernel allocates them for processes. */
-static struct folio *take_folio(struct kunit *test)
-{
-	struct folio *folio;
-
-	if (!dynmemmap_enabled())
-		kunit_skip(test, "boot with dynamic_memmap=on");
-	folio = folio_alloc(GFP_TRANSHUGE | __GFP_NORETRY, DYNMEMMAP_AREA_ORDER);
-	if (!folio)
-		kunit_skip(test, "no huge page");
-	if (dynmemmap_area_of(folio_pfn(folio))->state == DYNMEMMAP_HUGE)
-		return folio;
-	folio_put(folio);
-	kunit_skip(test, "no huge page out of the pool");
-}
-
 /* Frames other than its first that stand behind the struct pages of a folio. */
 static unsigned int nr_other_frames(struct folio *folio)
 {
@@ -605,29 +510,6 @@ static unsigned int nr_other_frames(struct folio *folio)
 		nr_frames += pte_pfn(ptep_get(virt_to_kpte(first + i * PAGE_SIZE))) !=
 			     pte_pfn(ptep_get(virt_to_kpte(first + PAGE_SIZE)));
 	return nr_frames;
-}
-
-static void expect_folio(struct kunit *test, struct folio *folio)
-{
-	struct zone *zone = folio_zone(folio);
-	unsigned int i;
-
-	KUNIT_EXPECT_EQ(test, folio_size(folio), PMD_SIZE);
-	KUNIT_EXPECT_EQ(test, page_size(&folio->page), PMD_SIZE);
-	KUNIT_EXPECT_TRUE(test, PageHead(&folio->page));
-	for (i = 1; i < DYNMEMMAP_AREA_NR_PAGES; i++) {
-		struct page *page = folio_page(folio, i);
-
-		KUNIT_EXPECT_TRUE(test, PageTail(page));
-		KUNIT_EXPECT_PTR_EQ(test, page_folio(page), folio);
-		KUNIT_EXPECT_EQ(test, page_to_pfn(page), folio_pfn(folio) + i);
-		KUNIT_EXPECT_EQ(test, folio_page_idx(folio, page), i);
-		KUNIT_EXPECT_EQ(test, page_ref_count(page), 0);
-		KUNIT_EXPECT_PTR_EQ(test, page_zone(page), zone);
-		KUNIT_EXPECT_EQ(test, page_to_nid(page), zone_to_nid(zone));
-		KUNIT_EXPECT_PTR_EQ(test, page_address(page),
-				    folio_address(folio) + i * PAGE_SIZE);
-	}
 }
 
 static void huge_folio_shares_its_tails(struct kunit *test)
@@ -641,7 +523,7 @@ static void huge_folio_shares_its_tails(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, pte_write(ptep_get(virt_to_kpte((unsigned long)
 								 folio_page(folio, 64)))));
 	KUNIT_EXPECT_TRUE(test, pfn_valid(folio_pfn(folio) + 100));
-	expect_folio(test, folio);
+	expect_folio(test, folio, DYNMEMMAP_AREA_ORDER);
 	folio_put(folio);
 }
 
@@ -656,7 +538,7 @@ static void populated_huge_folio_can_be_written(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, area->mapped, DYNMEMMAP_ALL_VMEMMAP_PAGES);
 	KUNIT_EXPECT_EQ(test, area->marks & DYNMEMMAP_MARK_STALE, 0);
 	KUNIT_EXPECT_EQ(test, nr_other_frames(folio), DYNMEMMAP_AREA_NR_FRAMES - 2);
-	expect_folio(test, folio);
+	expect_folio(test, folio, DYNMEMMAP_AREA_ORDER);
 	for (i = 4; i < DYNMEMMAP_AREA_NR_PAGES; i++)
 		set_page_private(folio_page(folio, i), i);
 	for (i = 4; i < DYNMEMMAP_AREA_NR_PAGES; i++) {
