@@ -415,7 +415,7 @@ int __dynmemmap_pfn_order(unsigned long pfn);
  * * 9: an area of 2 MiB. It is described by its area page only, and there are no struct
  *   pages (IDLE); or by the head of one folio, all others being mere tails (HUGE).
  * * 6: 256 KiB of an area of device memory that have no struct pages, while others of
- *   the same area have.
+ *   the same area have; or 256 KiB that are mere tails of a folio smaller than its area.
  * * 0: a struct page for each page frame (SPLIT), whatever folios they make. So is all
  *   memory with a static memmap, online or not, and all memory while the feature is off.
  *
@@ -756,6 +756,33 @@ static inline size_t dynmemmap_extract_bvec(struct iov_iter *iter, struct bio_ve
 	return __dynmemmap_extract_bvec(iter, bv, nr_vecs, max_size, extraction);
 }
 
+struct page **__dynmemmap_pin_folios(unsigned long start, size_t size, int *nr_folios,
+				     unsigned int *folio_shift, unsigned long *first_idx);
+
+/**
+ * dynmemmap_pin_folios() - pin the huge folios of a buffer, for long
+ * @start: where it begins, in the current process
+ * @size: bytes
+ * @nr_folios: how many folios it has
+ * @folio_shift: how large each is
+ * @first_idx: the page of the first one with which the buffer begins
+ *
+ * Does not get what pin_user_pages_fast() with FOLL_WRITE and FOLL_LONGTERM would have
+ * to fault in, to move or to refuse. Each folio has one pin.
+ *
+ * Context: process context, may sleep; does not fault.
+ * Return: the heads, for kvfree(); NULL if it cannot be done this way, and nothing is
+ * pinned.
+ */
+static inline struct page **dynmemmap_pin_folios(unsigned long start, size_t size, int *nr_folios,
+						 unsigned int *folio_shift,
+						 unsigned long *first_idx)
+{
+	if (!dynmemmap_enabled())
+		return NULL;
+	return __dynmemmap_pin_folios(start, size, nr_folios, folio_shift, first_idx);
+}
+
 /* Boot, in the order in which the calls are made. */
 struct page *dynmemmap_boot_section(unsigned long section_nr, int nid);
 void dynmemmap_boot_map(void);
@@ -937,6 +964,13 @@ static inline size_t dynmemmap_extract_bvec(struct iov_iter *iter, struct bio_ve
 					    iov_iter_extraction_t extraction)
 {
 	return 0;
+}
+
+static inline struct page **dynmemmap_pin_folios(unsigned long start, size_t size, int *nr_folios,
+						 unsigned int *folio_shift,
+						 unsigned long *first_idx)
+{
+	return NULL;
 }
 
 static inline struct page *dynmemmap_private_page(struct page *page) { return page; }
