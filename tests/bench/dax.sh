@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# In the guest: enable a namespace with its struct pages in RAM, and fault in a file
-# there. Prints lines "NAME INSTRUCTIONS".
+# In the guest: enable a namespace with its struct pages in RAM, fault in a file there,
+# and write it to a disk. Prints lines "NAME INSTRUCTIONS".
 #
 # usage: dax.sh FAULTS
 
@@ -28,3 +28,4 @@ mount -o dax /dev/pmem0 /mnt/dax
 sleep 10
 "$1" /mnt/dax/file first
 "$1" /mnt/dax/file later
+"$1" /mnt/dax/file direct

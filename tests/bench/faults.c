@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Page faults of 2 MiB in a file on persistent memory. For a guest with ICOUNT=1,
- * where a nanosecond is one instruction.
+ * Page faults of 2 MiB in a file on persistent memory, and direct I/O from there. For a
+ * guest with ICOUNT=1, where a nanosecond is one instruction.
  *
- * usage: faults FILE prepare|first|later
+ * usage: faults FILE prepare|first|later|direct
  *
  * "prepare" makes the file, on a file system that lays it out in whole areas; the
- * others print their name and the median of a fault.
+ * others print their name and the median of a fault, or of a write of 2 MiB.
  */
+#define _GNU_SOURCE
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -21,6 +22,10 @@
 
 #define HUGE_BYTES	(2UL << 20)
 #define NR_FAULTS	128
+#define NULL_DISK	"/dev/nullb0"
+
+static char *memory;
+static int null_disk;
 
 static long now(void)
 {
@@ -37,9 +42,8 @@ static int compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static char *map_file(const char *path)
+static void map_file(const char *path)
 {
-	char *memory;
 	int fd = open(path, O_RDWR | O_CREAT, 0600);
 
 	if (fd < 0)
@@ -53,22 +57,47 @@ static char *map_file(const char *path)
 	if ((uintptr_t)memory % HUGE_BYTES)
 		errx(1, "the file is mapped in small pages");
 	close(fd);
-	return memory;
+}
+
+static void touch(int i)
+{
+	*(volatile char *)(memory + i * HUGE_BYTES) = 1;
+}
+
+static void write_out(int i)
+{
+	if (pwrite(null_disk, memory + i * HUGE_BYTES, HUGE_BYTES, 0) != HUGE_BYTES)
+		err(1, "pwrite");
+}
+
+static void setup_direct(void)
+{
+	int i;
+
+	null_disk = open(NULL_DISK, O_WRONLY | O_DIRECT);
+	if (null_disk < 0)
+		err(1, NULL_DISK);
+	for (i = 0; i < NR_FAULTS; i++)
+		touch(i);
 }
 
 int main(int argc, char **argv)
 {
 	static long spent[NR_FAULTS];
-	char *memory;
+	void (*operate)(int i) = touch;
 	int i;
 
 	if (argc != 3)
-		errx(2, "usage: %s FILE prepare|first|later", argv[0]);
-	memory = map_file(argv[1]);
+		errx(2, "usage: %s FILE prepare|first|later|direct", argv[0]);
+	map_file(argv[1]);
+	if (!strcmp(argv[2], "direct")) {
+		setup_direct();
+		operate = write_out;
+	}
 	for (i = 0; i < NR_FAULTS; i++) {
 		long start = now();
 
-		*(volatile char *)(memory + i * HUGE_BYTES) = 1;
+		operate(i);
 		spent[i] = now() - start;
 	}
 	if (!strcmp(argv[2], "prepare")) {

@@ -24,6 +24,7 @@ import threading
 import time
 
 from libc import LIBC, must
+from uring import Ring
 
 MIB = 1 << 20
 SIZE = 8 * MIB
@@ -31,8 +32,6 @@ PAGE = mmap.PAGESIZE
 FUTEX = 202
 FUTEX_WAIT, FUTEX_WAKE = 0, 1
 FICLONE = 0x40049409
-IO_URING_SETUP, IO_URING_REGISTER = 425, 427
-IORING_REGISTER_BUFFERS = 0
 MADV_HWPOISON = 100
 
 
@@ -224,12 +223,11 @@ def unlinked(path, _):
 def longterm(path, _):
     """For ever: a device allows it, and a file that could change does not."""
     memory = map_file(path, 17)
-    ring = call(LIBC.syscall, IO_URING_SETUP, 1, ctypes.create_string_buffer(120))
-    buffer = IOVec(address_of(memory), SIZE)
-    result = LIBC.syscall(IO_URING_REGISTER, ring, IORING_REGISTER_BUFFERS,
-                          ctypes.byref(buffer), 1)
     wanted = 0 if is_device(path) else errno.EOPNOTSUPP
-    got = ctypes.get_errno() if result < 0 else 0
+    try:
+        got = Ring().register((address_of(memory), SIZE)) or 0
+    except OSError as error:
+        got = error.errno
     must(got == wanted, f"io_uring registers a buffer: error {got}, and not {wanted}")
 
 
@@ -351,6 +349,26 @@ def device_huge(path, _):
     mapping.check()
 
 
+def direct_huge(path, device):
+    """What an entry maps as a whole goes to the disk and comes back, from within it too."""
+    mapping = HugeMapping(path)
+    mapping.memory[:] = os.urandom(mapping.AREA) * mapping.AREAS
+    whole, view = bytes(mapping.memory[:mapping.AREA]), memoryview(mapping.memory)
+    fd = os.open(device, os.O_RDWR | os.O_DIRECT)
+    for area, start, size in ((0, 0, mapping.AREA), (2, 3 * PAGE + 512, MIB)):
+        part = view[area * mapping.AREA + start:][:size]
+        must(os.pwritev(fd, [part], 0) == size, "short write")
+        back = mmap.mmap(-1, size)
+        must(os.preadv(fd, [back], 0) == size, "short read")
+        must(back[:] == whole[start:start + size], "the disk has other data")
+        part[:] = bytes(size)
+        must(os.preadv(fd, [part], 0) == size, "short read")
+        must(part == back[:], "other data was read")
+    part.release()
+    view.release()
+    must(mapping.memory[:] == whole * mapping.AREAS, "what is around has changed")
+
+
 def gigantic(path, _):
     memory = mmap.mmap(os.open(path, os.O_RDWR), 1 << 30)
     for start in range(0, 1 << 30, MIB):
@@ -401,7 +419,7 @@ ACTIONS = {
     "longterm": longterm,
     # Not for every file system or machine.
     "reflink": reflink, "poison": poison, "single": single, "huge": huge,
-    "device-huge": device_huge, "gigantic": gigantic,
+    "device-huge": device_huge, "gigantic": gigantic, "direct-huge": direct_huge,
 }
 
 

@@ -11,12 +11,15 @@ Says how ACTION failed.
 
 import ctypes
 import errno
+import functools
 import mmap
 import os
 import random
+import signal
 import sys
 
 from libc import call, must
+from uring import READ_FIXED, WRITE_FIXED, Ring
 
 PAGE, HUGE = 4096, 2 << 20
 AREAS = 3
@@ -50,13 +53,55 @@ def transfer(function, fd, buffer, start, size, at=0):
     return function(fd, [buffer.view[start:start + size]], at)
 
 
-def move(fd, kind, start, size):
+def error_of(function, *args):
+    try:
+        return function(*args)
+    except OSError as error:
+        return -error.errno
+
+
+class Plain:
+    """By system calls that take any memory."""
+
+    def __init__(self, *_):
+        pass
+
+    def write(self, fd, buffer, start, size):
+        return transfer(os.pwritev, fd, buffer, start, size)
+
+    def read(self, fd, buffer, start, size):
+        return transfer(os.preadv, fd, buffer, start, size)
+
+
+class Fixed:
+    """By io_uring, from and to what is registered of buffers."""
+
+    def __init__(self, *buffers, first=0, size=SIZE):
+        self.buffers, self.ring = buffers, Ring()
+        self.ring.register(*((buffer.base + first, size) for buffer in buffers))
+
+    def __del__(self):
+        self.ring.close()
+
+    def _transfer(self, opcode, fd, buffer, start, size):
+        return self.ring.transfer(opcode, fd, buffer.base + start, size,
+                                  index=self.buffers.index(buffer))
+
+    def write(self, *args):
+        return self._transfer(WRITE_FIXED, *args)
+
+    def read(self, *args):
+        return self._transfer(READ_FIXED, *args)
+
+
+def move(fd, kind, start, size, way=Plain):
     """There and back, and seen by way of small pages, too."""
     source, target, small = Buffer(kind, start), Buffer(kind, -1), Buffer("small", -2)
-    must(transfer(os.pwritev, fd, source, start, size) == size, "short write")
+    way = way(source, target)
+    must(way.write(fd, source, start, size) == size, "short write")
     must(transfer(os.preadv, fd, small, 0, size) == size, "short read")
     must(small.view[:size] == source.view[start:start + size], "the disk has other data")
-    must(transfer(os.preadv, fd, target, start, size) == size, "short read")
+    must(way.read(fd, target, start, size) == size, "short read")
     must(target.view[start:start + size] == source.view[start:start + size], "other data was read")
     rest = Buffer("small", -1)
     must(target.view[:start] == rest.view[:start] and
@@ -67,11 +112,95 @@ def whole(fd, kind):
     move(fd, kind, 0, HUGE)
 
 
+def inner(fd, kind):
+    """Begins beyond the first page of an area, and ends in it."""
+    move(fd, kind, 3 * PAGE + 512, HUGE // 2)
+
+
+# Where it begins is within the first area, but not within its first page.
+ODD = ((3 * PAGE + 512, HUGE), (PAGE, HUGE - PAGE), (HUGE - 512, PAGE),
+       (HUGE - PAGE, HUGE + 2 * PAGE), (5 * PAGE, 64 << 10), (0, 2 * HUGE))
+
+
 def odd(fd, kind):
-    """Where it begins is within the first area, but not within its first page."""
-    for start, size in ((3 * PAGE + 512, HUGE), (PAGE, HUGE - PAGE), (HUGE - 512, PAGE),
-                        (HUGE - PAGE, HUGE + 2 * PAGE), (5 * PAGE, 64 << 10), (0, 2 * HUGE)):
+    for start, size in ODD:
         move(fd, kind, start, size)
+
+
+def fixed_whole(fd, kind):
+    move(fd, kind, 0, HUGE, Fixed)
+
+
+def fixed_inner(fd, kind):
+    move(fd, kind, 3 * PAGE + 512, HUGE // 2, Fixed)
+
+
+def fixed_odd(fd, kind):
+    """All of the buffer is registered, and just what is transferred."""
+    for start, size in ODD:
+        move(fd, kind, start, size, Fixed)
+        move(fd, kind, start, size, functools.partial(Fixed, first=start, size=size))
+
+
+def fixed_mixed(fd, kind):
+    """An area in the middle, or a part of it, is mapped by small pages."""
+    for first, size in ((HUGE, HUGE), (HUGE + PAGE, PAGE), (2 * HUGE, HUGE)):
+        source = Buffer(kind, 7)
+        wanted = bytes(source.view)
+        call("mmap", source.base + first, size, mmap.PROT_READ | mmap.PROT_WRITE,
+             FLAGS["small"] | 0x10, -1, 0)
+        call("madvise", source.base + first, size, MADV_NOHUGEPAGE)
+        source.view[first:first + size] = wanted[first:first + size]
+        must(Fixed(source).write(fd, source, 0, SIZE) == SIZE, "short write")
+        back = Buffer("small", -3)
+        must(transfer(os.preadv, fd, back, 0, SIZE) == SIZE, "short read")
+        must(back.view == wanted, "the disk has other data")
+
+
+def fixed_forked(fd, kind):
+    """What is read goes to the parent, whose pages are not those of its children."""
+    source, target = Buffer(kind, 8), Buffer(kind, 9)
+    must(transfer(os.pwritev, fd, source, 0, HUGE) == HUGE, "short write")
+    ring = Fixed(target)
+    for turn in range(5):
+        target.view[::PAGE] = bytes(len(target.view) // PAGE)
+        child = os.fork()
+        if not child:
+            target.view[turn * PAGE] = 1
+            os._exit(0)
+        must(ring.read(fd, target, 0, HUGE) == HUGE, "short read")
+        os.waitpid(child, 0)
+        must(target.view[:HUGE] == source.view[:HUGE], "the parent has other data")
+
+
+def fixed_refused(fd, kind):
+    """Bad buffers get what the kernel's API promises, and good ones are none the worse."""
+    buffer = Buffer(kind, 10)
+    ring = Fixed(buffer)
+    must(error_of(ring.ring.register, (buffer.base, SIZE)) == -errno.EBUSY,
+         "a second set of buffers is not refused")
+    for start, size in ((SIZE - PAGE, 2 * PAGE), (-PAGE, 2 * PAGE), (SIZE, PAGE)):
+        must(ring.write(fd, buffer, start, size) == -errno.EFAULT,
+             "what is beyond the buffer is not refused")
+    must(ring.write(fd, buffer, 0, HUGE - 100) == -errno.EINVAL,
+         "a length that is no multiple of a sector is not refused")
+    ring.ring.unregister()
+    for start, size in ((0, 0), (0, SIZE + PAGE), (SIZE, HUGE), (0, (1 << 30) + 1)):
+        must(error_of(ring.ring.register, (buffer.base + start, size)) == -errno.EFAULT,
+             f"{size:#x} bytes at {start:#x} of a buffer are not refused")
+    call("mprotect", buffer.base + 2 * HUGE, HUGE, mmap.PROT_READ)
+    must(error_of(ring.ring.register, (buffer.base, SIZE)) == -errno.EFAULT,
+         "memory that cannot be written is not refused")
+    ring.ring.register((buffer.base, 2 * HUGE))
+    must(ring.write(fd, buffer, 0, HUGE) == HUGE, "but other memory is as well")
+
+
+def fixed_forever(_, kind):
+    """Until it is killed."""
+    ring = Fixed(Buffer(kind, 11))
+    print("registered", flush=True)
+    signal.pause()
+    ring.ring.unregister()
 
 
 def pieces(fd, kind):
@@ -98,13 +227,6 @@ def forked(fd, kind):
         must(transfer(os.preadv, fd, target, 0, HUGE) == HUGE, "short read")
         os.waitpid(child, 0)
         must(target.view[:HUGE] == source.view[:HUGE], "the parent has other data")
-
-
-def error_of(function, *args):
-    try:
-        return function(*args)
-    except OSError as error:
-        return -error.errno
 
 
 def refused(fd, kind):

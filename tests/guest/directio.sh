@@ -33,21 +33,23 @@ bio_vecs_of()	# BYTES
 	grep -cE "size=$1\$" "$tracing/trace"
 }
 
-pins_left()
-{
-	echo $(($(vmstat nr_foll_pin_acquired) - $(vmstat nr_foll_pin_released)))
-}
-
 echo advise >$thp/shmem_enabled
 echo 8 >/proc/sys/vm/nr_hugepages
 loop=$(losetup --find --show --direct-io=on /dev/vda)
 remember_memmap
 
-! dm_on || expect_success "bio_vecs are traced" trace_extraction
+if dm_on; then
+	expect_success "bio_vecs are traced" trace_extraction
+	expect_success "bios are traced" bios_trace
+fi
 expect_success "thp: 2 MiB there and back" directio /dev/vda thp whole
+expect_success "thp: 1 MiB from within there and back" directio /dev/vda thp inner
 if dm_on; then
 	echo 0 >"$tracing/events/kprobes/extract/enable"
 	expect "the huge page is one bio_vec, there and back" "$(bio_vecs_of $((2 << 20)))" -eq 2
+	expect "that is one bio each" "$(bios_of $((2 << 20)))" -eq 2
+	expect "so is what begins beyond a page" "$(bios_of $((1 << 20)) $((3 * 4096 + 512)))" -eq 2
+	bios_trace_end
 	: >"$tracing/kprobe_events"
 fi
 split=$(vmstat thp_split_page)

@@ -65,6 +65,13 @@ for fs in ext4 xfs; do
 	expect_success "$fs: and nothing when they are gone" \
 		eventually 30 device_areas_idle_are "$idle"
 	expect_success "$fs: once more, and at once" "$dax" /mnt/dax/file /dev/ram0 huge
+	expect_success "$fs: bios are traced" bios_trace
+	expect_success "$fs: it is the buffer of direct I/O, mapped as a whole" \
+		"$dax" /mnt/dax/file /dev/ram0 direct-huge
+	expect "$fs: 2 MiB of it are one bio_vec" "$(bios_of $((2 << 20)))" -eq 2
+	expect "$fs: so is what begins beyond a page" \
+		"$(bios_of $((1 << 20)) $((3 * 4096 + 512)))" -eq 2
+	bios_trace_end
 	expect_success "$fs: it is unmounted" umount /mnt/dax
 done
 

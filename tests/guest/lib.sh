@@ -319,6 +319,44 @@ load_stop()
 	load_pid=
 }
 
+# Look at every bio that is submitted, until bios_trace_end. Nothing names its fields
+# here: bi_iter.bi_size and .bi_offset, and of its first bio_vec bv_len and bv_offset.
+bios_trace()
+{
+	# shellcheck disable=SC2016 # for the kernel to expand
+	echo 'p:bio submit_bio size=+48($arg1):u32 done=+56($arg1):u32' \
+		'length=+8(+32($arg1)):u32 offset=+12(+32($arg1)):u32' \
+		>>/sys/kernel/tracing/kprobe_events &&
+		echo >/sys/kernel/tracing/trace &&
+		echo 1 >/sys/kernel/tracing/events/kprobes/bio/enable
+}
+
+bios_trace_end()
+{
+	echo 0 >/sys/kernel/tracing/events/kprobes/bio/enable
+	echo -:bio >>/sys/kernel/tracing/kprobe_events
+}
+
+# How many of them had all their BYTES in one bio_vec, which began at OFFSET of a page.
+bios_of()	# BYTES [OFFSET]
+{
+	awk -v bytes="$1" -v offset="${2-0}" '$0 ~ / bio: / {
+		delete field
+		for (i = 1; i <= NF; i++)
+			if (split($i, pair, "=") == 2)
+				field[pair[1]] = pair[2]
+		sum += field["size"] == bytes && field["offset"] + field["done"] == offset &&
+			field["length"] >= bytes + field["done"]
+	}
+	END { print sum + 0 }' /sys/kernel/tracing/trace
+}
+
+# Pages that are pinned now.
+pins_left()
+{
+	echo $(($(vmstat nr_foll_pin_acquired) - $(vmstat nr_foll_pin_released)))
+}
+
 # Swap in compressed memory.
 zram_swap()	# SIZE; a device number on stdout
 {
