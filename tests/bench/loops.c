@@ -10,11 +10,14 @@
 #define _GNU_SOURCE
 #include <err.h>
 #include <fcntl.h>
+#include <linux/io_uring.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -37,7 +40,7 @@
 #define NULL_DISK	"/dev/nullb0"
 
 static char *memory;
-static int null_disk;
+static int null_disk, ring;
 static int pipes[NR_PIPES][2];
 
 static void setup_pages(void)
@@ -251,6 +254,40 @@ static void run_direct(void)
 			err(1, "pwrite");
 }
 
+static void setup_ring(void)
+{
+	struct io_uring_params params = { 0 };
+
+	ring = syscall(SYS_io_uring_setup, 1, &params);
+	if (ring < 0)
+		err(1, "io_uring_setup");
+}
+
+static void setup_register_huge(void)
+{
+	setup_huge();
+	renew_huge();
+	setup_ring();
+}
+
+static void setup_register_small(void)
+{
+	setup_small();
+	drop_huge();
+	touch(NR_HUGE * HUGE_BYTES, PAGE_BYTES);
+	setup_ring();
+}
+
+/* As one buffer; to take it back is part of it. */
+static void run_register(void)
+{
+	struct iovec buffer = { memory, NR_HUGE * HUGE_BYTES };
+
+	if (syscall(SYS_io_uring_register, ring, IORING_REGISTER_BUFFERS, &buffer, 1) ||
+	    syscall(SYS_io_uring_register, ring, IORING_UNREGISTER_BUFFERS, NULL, 0))
+		err(1, "io_uring_register");
+}
+
 static const struct loop {
 	const char *name;
 	void (*setup)(void);
@@ -272,6 +309,8 @@ static const struct loop {
 	{ "hugetlb",	setup_small,		run_hugetlb,		NR_HUGETLB,	10 },
 	{ "direct-huge", setup_direct_huge,	run_direct,		NR_HUGE,	10 },
 	{ "direct-small", setup_direct_small,	run_direct,		NR_HUGE,	10 },
+	{ "register-huge", setup_register_huge,	run_register,		NR_HUGE,	10 },
+	{ "register-small", setup_register_small, run_register,		NR_HUGE,	10 },
 };
 
 static long now(void)

@@ -235,9 +235,12 @@ static void expect_contents(struct kunit *test, struct folio *folio)
 static void expect_order(struct kunit *test, unsigned long pfn, unsigned long nr_pages, int order)
 {
 	const struct dynmemmap_area *area = dynmemmap_area_of(pfn);
-	const u8 state = area->state, mapped = area->mapped;
 	unsigned long end_pfn = pfn + nr_pages;
+	u8 state, mapped;
 
+	KUNIT_ASSERT_NOT_NULL(test, area);
+	state = area->state;
+	mapped = area->mapped;
 	for (; pfn < end_pfn; pfn++)
 		KUNIT_EXPECT_EQ(test, dynmemmap_pfn_order(pfn), order);
 	KUNIT_EXPECT_EQ(test, area->state, state);
