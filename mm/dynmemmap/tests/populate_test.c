@@ -593,6 +593,94 @@ static void stale_folio_waits_in_the_cache(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, area->state, DYNMEMMAP_IDLE);
 }
 
+static bool share_tails(struct folio *folio)
+{
+	guard(mutex)(&dynmemmap_take_back_mutex);
+	return dynmemmap_may_take_back() && dynmemmap_unpopulate_folio_tails(folio, "test");
+}
+
+static void whole_folio_gives_its_tails_back(struct kunit *test)
+{
+	struct folio *folio = take_folio(test);
+	struct dynmemmap_area *area = dynmemmap_area_of(folio_pfn(folio));
+
+	KUNIT_EXPECT_FALSE(test, share_tails(folio));
+	KUNIT_EXPECT_TRUE(test, dynmemmap_folio_populate(folio, GFP_KERNEL));
+	KUNIT_EXPECT_TRUE(test, share_tails(folio));
+	KUNIT_EXPECT_EQ(test, area->state, DYNMEMMAP_HUGE);
+	KUNIT_EXPECT_EQ(test, area->mapped, 1);
+	KUNIT_EXPECT_EQ(test, nr_other_frames(folio), 0);
+	expect_folio(test, folio, DYNMEMMAP_AREA_ORDER);
+	folio_put(folio);
+	KUNIT_EXPECT_EQ(test, area->state, DYNMEMMAP_HUGE);
+}
+
+/* A folio of half an area that shares its tails. */
+static struct folio *take_part(struct kunit *test, u8 *shared)
+{
+	struct dynmemmap_area *area;
+	struct folio *folio;
+
+	if (!dynmemmap_enabled() || !compound_info_has_mask())
+		kunit_skip(test, "no two tails are alike");
+	folio = folio_alloc(GFP_KERNEL | __GFP_NORETRY, DYNMEMMAP_AREA_ORDER - 1);
+	if (!folio)
+		kunit_skip(test, "no large page");
+	area = dynmemmap_area_of(folio_pfn(folio));
+	if (!area || !share_tails(folio)) {
+		folio_put(folio);
+		kunit_skip(test, "no large page with a dynamic memmap");
+	}
+	*shared = dynmemmap_vmemmap_pages(folio_pfn(folio), folio_nr_pages(folio)) &
+		  ~dynmemmap_vmemmap_pages(folio_pfn(folio), 1);
+	return folio;
+}
+
+static void part_shares_its_tails(struct kunit *test)
+{
+	u8 shared;
+	struct folio *folio = take_part(test, &shared);
+	struct dynmemmap_area *area = dynmemmap_area_of(folio_pfn(folio));
+	unsigned int i;
+
+	KUNIT_EXPECT_EQ(test, area->state, DYNMEMMAP_SPLIT);
+	KUNIT_EXPECT_EQ(test, dynmemmap_area_shared(area), shared);
+	expect_folio(test, folio, DYNMEMMAP_AREA_ORDER - 1);
+
+	KUNIT_EXPECT_TRUE(test, dynmemmap_populate_folio_tails(folio, GFP_KERNEL, "test"));
+	KUNIT_EXPECT_EQ(test, area->mapped, DYNMEMMAP_ALL_VMEMMAP_PAGES);
+	KUNIT_EXPECT_EQ(test, area->marks & DYNMEMMAP_MARK_STALE, 0);
+	expect_folio(test, folio, DYNMEMMAP_AREA_ORDER - 1);
+	for (i = BIT(DYNMEMMAP_HUGE_PREP_ORDER); i < folio_nr_pages(folio); i++) {
+		set_page_private(folio_page(folio, i), i);
+		KUNIT_EXPECT_EQ(test, page_private(folio_page(folio, i)), i);
+		set_page_private(folio_page(folio, i), 0);
+	}
+	folio_put(folio);
+}
+
+static void freed_part_gets_its_tails(struct kunit *test)
+{
+	u8 shared;
+	struct folio *folio = take_part(test, &shared);
+	struct dynmemmap_area *area = dynmemmap_area_of(folio_pfn(folio));
+	struct dynmemmap_node *node = dynmemmap_area_node(area);
+	struct zone *zone = folio_zone(folio);
+
+	if (DYNMEMMAP_SHARED_MIN_ORDER > DYNMEMMAP_PART_MIN_ORDER) {
+		dynmemmap_populate_folio_tails(folio, GFP_KERNEL, "test");
+		folio_put(folio);
+		kunit_skip(test, "parts share tails only with NO_PAGE_MAPCOUNT");
+	}
+	folio_put(folio);
+	/* The worker may have taken it already. */
+	dynmemmap_parts_lend(zone);
+	irq_work_sync(&node->kick_work);
+	flush_work(&node->trim_work);
+	KUNIT_EXPECT_EQ(test, dynmemmap_area_shared(area), 0);
+	KUNIT_EXPECT_TRUE(test, list_empty(&dynmemmap_zone_pool(zone)->parts));
+}
+
 static struct kunit_case dynmemmap_cases[] = {
 	KUNIT_CASE(pool_area_has_no_struct_pages),
 	KUNIT_CASE(populate_makes_free_pages),
@@ -611,6 +699,9 @@ static struct kunit_case dynmemmap_cases[] = {
 	KUNIT_CASE(freed_huge_folio_can_become_idle),
 	KUNIT_CASE(freed_huge_folio_can_be_lent),
 	KUNIT_CASE(stale_folio_waits_in_the_cache),
+	KUNIT_CASE(whole_folio_gives_its_tails_back),
+	KUNIT_CASE(part_shares_its_tails),
+	KUNIT_CASE(freed_part_gets_its_tails),
 #ifdef CONFIG_ZONE_DEVICE
 	KUNIT_CASE(device_area_has_what_is_used),
 	KUNIT_CASE(device_area_is_huge),
