@@ -71,10 +71,10 @@ static bool folio_is_whole(struct folio *folio)
 }
 
 /*
- * While it is mapped, a PMD can be split at any time, and that writes to the tails. So
- * whoever maps the folio has to wait for its lock, as when it is migrated.
+ * While one of a process is mapped, a PMD can be split at any time, and that writes to the
+ * tails. So whoever maps it has to wait for its lock, as when it is migrated.
  */
-static bool folio_make_whole(struct folio *folio)
+static bool anon_folio_make_whole(struct folio *folio)
 {
 	struct anon_vma *anon_vma;
 	bool shared = false;
@@ -94,6 +94,31 @@ static bool folio_make_whole(struct folio *folio)
 	remove_migration_ptes(folio, folio, 0);
 	put_anon_vma(anon_vma);
 	return shared;
+}
+
+/*
+ * The mappings of one of a file write to no tail, if pages do not count them; and a split,
+ * which does, has to have the lock.
+ */
+static bool file_folio_make_whole(struct folio *folio)
+{
+	bool shared;
+
+	if (!folio->mapping || !mutex_trylock(&dynmemmap_take_back_mutex))
+		return false;
+	shared = dynmemmap_may_take_back() && dynmemmap_unpopulate_folio_tails(folio, "whole");
+	mutex_unlock(&dynmemmap_take_back_mutex);
+	return shared;
+}
+
+/* Return: false if the folio is worth another look later. */
+static bool folio_settle(struct folio *folio)
+{
+	if (folio_test_hugetlb(folio))
+		return true;
+	if (folio_test_anon(folio))
+		return anon_folio_make_whole(folio);
+	return IS_ENABLED(CONFIG_PAGE_MAPCOUNT) || file_folio_make_whole(folio);
 }
 
 /*
@@ -137,8 +162,7 @@ static bool area_make_whole(struct dynmemmap_area *area)
 	if (IS_ERR(folio))
 		return false;
 	if (folio_trylock(folio)) {
-		settled = !folio_test_anon(folio) || folio_test_hugetlb(folio) ||
-			  folio_make_whole(folio);
+		settled = folio_settle(folio);
 		folio_unlock(folio);
 	}
 	folio_put(folio);
@@ -149,7 +173,7 @@ static bool area_make_whole(struct dynmemmap_area *area)
  * dynmemmap_make_whole() - take the tails of huge folios that do not need them any more
  * @node:	the node
  *
- * Looks at every huge folio of a process that has got its tails.
+ * Looks at every huge folio in use that has got its tails.
  *
  * Context: workqueue.
  */
