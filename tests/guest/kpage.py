@@ -3,6 +3,7 @@
 """Look at page frames through /proc/kpageflags.
 
 usage: kpage.py idle            the first frame of an area without struct pages
+       kpage.py buddy           a free frame among others that are in use
        kpage.py flags PFN       its flags as a number
        kpage.py of PID          a frame of the largest anonymous mapping of PID
        kpage.py sum             how many areas have no struct pages; all files are read
@@ -17,6 +18,7 @@ AREA = 512
 # What is said of a frame without a struct page; of a free block only its head has
 # a flag, so it takes a whole area of these to tell.
 NO_FLAGS = (0,) * AREA
+BUDDY = 1 << 10
 
 
 def ram():
@@ -33,13 +35,29 @@ def entries(name, pfn, number):
     return struct.unpack(f"{len(data) // 8}Q", data)
 
 
-def find_idle():
+def whole_areas():
+    """The first frame of each, and the flags of all."""
     for first, end in ram():
         start = -(-first // AREA) * AREA
         for pfn in range(start, end - AREA, AREA):
-            if entries("kpageflags", pfn, AREA) == NO_FLAGS:
-                return pfn
-    return 0
+            yield pfn, entries("kpageflags", pfn, AREA)
+
+
+def find_idle():
+    return next((pfn for pfn, flags in whole_areas() if flags == NO_FLAGS), 0)
+
+
+def find_buddy():
+    """In what looks like the largest free block, which is not used soon."""
+    best = (0, 0)
+    for pfn, flags in whole_areas():
+        heads = [index for index in range(AREA) if flags[index] & BUDDY]
+        if len(heads) == AREA - flags.count(0):
+            continue
+        for head in heads:
+            end = next((i for i in range(head + 1, AREA) if flags[i]), AREA)
+            best = max(best, (end - head, pfn + head))
+    return best[1]
 
 
 def frame_of(pid):
@@ -72,6 +90,8 @@ def main():
     what = sys.argv[1]
     if what == "idle":
         print(find_idle())
+    elif what == "buddy":
+        print(find_buddy())
     elif what == "flags":
         print(entries("kpageflags", int(sys.argv[2]), 1)[0])
     elif what == "of":
