@@ -49,6 +49,8 @@ struct boot_chunk {
 };
 
 static struct boot_chunk *boot_chunks;
+/* Areas that boot has populated: their event is counted when counters do count. */
+static unsigned long nr_boot_populated __initdata;
 
 static void __init set_enabled(bool on)
 {
@@ -343,6 +345,7 @@ static void __init boot_map_area(struct dynmemmap_area *area, struct page **fram
 		dynmemmap_set_state(area, DYNMEMMAP_SPLIT);
 	}
 	dynmemmap_set_owner(area, DYNMEMMAP_KERNEL);
+	nr_boot_populated++;
 	if (!fill) {
 		page_init_poison(pfn_to_page(pfn), DYNMEMMAP_AREA_NR_PAGES * sizeof(struct page));
 		return;
@@ -474,6 +477,7 @@ bool __init dynmemmap_boot_free(unsigned long pfn, unsigned int order)
 		area->flags |= DYNMEMMAP_AREA_RAW;
 		atomic_long_add(DYNMEMMAP_AREA_NR_PAGES, &area->zone->managed_pages);
 		list_add(&area->pool_list, &areas);
+		count_vm_event(DYNMEMMAP_TAKE_BACK);
 	}
 	dynmemmap_pool_give(&areas);
 	return true;
@@ -517,6 +521,7 @@ static int __init dynmemmap_init(void)
 	if (!dynmemmap_enabled())
 		return 0;
 
+	count_vm_events(DYNMEMMAP_POPULATE, nr_boot_populated);
 	WRITE_ONCE(dynmemmap_ready, true);
 	for_each_online_node(nid) {
 		nr_idle += atomic_long_read(&dynmemmap_nodes[nid]->nr_areas[DYNMEMMAP_IDLE]);

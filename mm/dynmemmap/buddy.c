@@ -200,6 +200,34 @@ bool dynmemmap_area_allocate(struct dynmemmap_area *area)
 }
 
 /**
+ * dynmemmap_note_lend() - an area has left the pool
+ * @area:	the area
+ * @reason:	for the trace
+ * @start:	when that began
+ *
+ * Context: any.
+ */
+void dynmemmap_note_lend(struct dynmemmap_area *area, const char *reason, u64 start)
+{
+	count_vm_event(DYNMEMMAP_LEND);
+	trace_dynmemmap_lend(area->area_nr, area->nid, reason, local_clock() - start);
+}
+
+/**
+ * dynmemmap_note_take_back() - an area enters the pool
+ * @area:	the area
+ * @reason:	for the trace
+ * @start:	when that began
+ *
+ * Context: any.
+ */
+void dynmemmap_note_take_back(struct dynmemmap_area *area, const char *reason, u64 start)
+{
+	count_vm_event(DYNMEMMAP_TAKE_BACK);
+	trace_dynmemmap_take_back(area->area_nr, area->nid, reason, local_clock() - start);
+}
+
+/**
  * dynmemmap_area_lend() - give an area to the buddy allocator
  * @area:	an area that is MOVING
  * @reason:	for the trace
@@ -230,8 +258,7 @@ bool dynmemmap_area_lend(struct dynmemmap_area *area, const char *reason)
 		WRITE_ONCE(pool->nr_lent, pool->nr_lent + 1);
 	}
 	__dynmemmap_free_notify(zone);
-	count_vm_event(DYNMEMMAP_LEND);
-	trace_dynmemmap_lend(area->area_nr, area->nid, reason, local_clock() - start);
+	dynmemmap_note_lend(area, reason, start);
 	return true;
 }
 

@@ -236,7 +236,8 @@ bool dynmemmap_vmemmap_table_is_shared(struct dynmemmap_area *area);
 bool dynmemmap_vmemmap_tables(unsigned long section_nr, int nid, void *(*alloc_table)(int nid));
 
 /* populate.c */
-bool dynmemmap_populate_with(struct dynmemmap_area *area, struct page **frames);
+void dynmemmap_populate_with(struct dynmemmap_area *area, struct page **frames,
+			     const char *reason, u64 start);
 bool dynmemmap_populate(struct dynmemmap_area *area, const char *reason);
 bool dynmemmap_populate_some(struct dynmemmap_area *area, u8 wanted, const char *reason);
 bool dynmemmap_populate_huge(struct dynmemmap_area *area, const char *reason);
@@ -272,6 +273,8 @@ void dynmemmap_pool_give_last(struct list_head *areas);
 void dynmemmap_area_prepare_use(struct dynmemmap_area *area);
 void dynmemmap_area_prepare_free(struct dynmemmap_area *area);
 bool dynmemmap_area_allocate(struct dynmemmap_area *area);
+void dynmemmap_note_lend(struct dynmemmap_area *area, const char *reason, u64 start);
+void dynmemmap_note_take_back(struct dynmemmap_area *area, const char *reason, u64 start);
 bool dynmemmap_area_lend(struct dynmemmap_area *area, const char *reason);
 
 /* huge.c */

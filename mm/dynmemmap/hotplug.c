@@ -12,6 +12,7 @@
 #include <linux/kasan.h>
 #include <linux/memory_hotplug.h>
 #include <linux/mm.h>
+#include <linux/sched/clock.h>
 #include <linux/slab.h>
 #include <linux/xarray.h>
 
@@ -188,15 +189,16 @@ EXPORT_SYMBOL_GPL(__dynmemmap_online_populate);
 
 static void area_online(struct dynmemmap_area *area, struct list_head *areas)
 {
-	struct zone *zone = area->zone;
-
 	struct page *page = dynmemmap_area_page(area, 0);
+	struct zone *zone = area->zone;
+	u64 start = local_clock();
 
 	/* As memory is that memblock hands over, and as no free page is. */
 	debug_pagealloc_map_pages(page, DYNMEMMAP_AREA_NR_PAGES);
 	kasan_unpoison_pages(page, DYNMEMMAP_AREA_ORDER, false);
 	area->flags |= DYNMEMMAP_AREA_RAW;
 	list_add(&area->pool_list, areas);
+	dynmemmap_note_take_back(area, "online", start);
 	atomic_long_add(DYNMEMMAP_AREA_NR_PAGES, &zone->managed_pages);
 	totalram_pages_add(DYNMEMMAP_AREA_NR_PAGES);
 	/* Its pageblock is counted as isolated, and is not looked at to end that. */

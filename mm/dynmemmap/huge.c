@@ -12,6 +12,7 @@
  */
 #include <linux/mm.h>
 #include <linux/page-isolation.h>
+#include <linux/sched/clock.h>
 
 #include "core.h"
 #include "../internal.h"
@@ -54,6 +55,7 @@ static struct page *zone_use_cached(struct zone *zone)
 static struct page *zone_use_pooled(struct zone *zone)
 {
 	struct dynmemmap_area *area = dynmemmap_pool_take(zone);
+	u64 start = local_clock();
 
 	if (!area)
 		return NULL;
@@ -63,8 +65,9 @@ static struct page *zone_use_pooled(struct zone *zone)
 		return NULL;
 	}
 	dynmemmap_area_prepare_free(area);
-	guard(spinlock_irqsave)(&zone->lock);
-	area_use(area);
+	scoped_guard(spinlock_irqsave, &zone->lock)
+		area_use(area);
+	dynmemmap_note_lend(area, "huge", start);
 	return dynmemmap_area_page(area, 0);
 }
 
@@ -224,9 +227,11 @@ bool dynmemmap_cache_take_area(struct dynmemmap_area *area)
 /* Where the pool has something again, the next area has frames for its struct pages. */
 static void area_pool_or_cache(struct dynmemmap_area *area, const char *reason)
 {
+	u64 start = local_clock();
 	LIST_HEAD(areas);
 
 	if (dynmemmap_unpopulate_below_table(area, reason)) {
+		dynmemmap_note_take_back(area, reason, start);
 		list_add(&area->pool_list, &areas);
 		dynmemmap_pool_give(&areas);
 		return;
@@ -269,10 +274,15 @@ bool dynmemmap_cache_populate(struct dynmemmap_area *area, const char *reason)
  */
 bool dynmemmap_cache_lend(struct dynmemmap_area *area, const char *reason)
 {
-	if (dynmemmap_cache_populate(area, reason))
-		return dynmemmap_area_lend(area, reason);
-	area_pool_or_cache(area, reason);
-	return false;
+	u64 start = local_clock();
+
+	if (!dynmemmap_cache_populate(area, reason)) {
+		area_pool_or_cache(area, reason);
+		return false;
+	}
+	/* As if it had been in the pool in between. */
+	dynmemmap_note_take_back(area, reason, start);
+	return dynmemmap_area_lend(area, reason);
 }
 
 /**

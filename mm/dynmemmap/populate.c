@@ -38,20 +38,38 @@ void dynmemmap_set_owner(struct dynmemmap_area *area, enum dynmemmap_owner owner
 	DYNMEMMAP_WARN_ON(!dynmemmap_area_set_owner(area, owner));
 }
 
+/* An area is not IDLE any more. */
+static void note_populate(struct dynmemmap_area *area, const char *reason, u64 start)
+{
+	count_vm_event(DYNMEMMAP_POPULATE);
+	trace_dynmemmap_populate(area->area_nr, area->nid, reason, local_clock() - start);
+}
+
+/* Tails of an area were shared with others, and are not any more. */
+static void note_populate_tails(struct dynmemmap_area *area, const char *reason, u64 start)
+{
+	count_vm_event(DYNMEMMAP_POPULATE_TAILS);
+	trace_dynmemmap_populate_tails(area->area_nr, area->nid, reason, local_clock() - start);
+}
+
 /**
  * dynmemmap_populate_with() - give an area its struct pages, in given frames
  * @area:	an area in the pool, MOVING, or of a device
  * @frames:	DYNMEMMAP_POPULATE_NR_FRAMES frames of the stock, or NULL; those that
  *		are not needed go back there
+ * @reason:	for the trace
+ * @start:	when that began
+ *
+ * Does nothing if a stray read was repaired meanwhile, the area is HUGE now, or its
+ * section is gone.
  *
  * Context: any but NMI.
- * Return: true if something was mapped; false if a stray read was repaired meanwhile,
- * the area is HUGE now, or its section is gone.
  */
-bool dynmemmap_populate_with(struct dynmemmap_area *area, struct page **frames)
+void dynmemmap_populate_with(struct dynmemmap_area *area, struct page **frames,
+			     const char *reason, u64 start)
 {
 	struct dynmemmap_node *node = dynmemmap_area_node(area);
-	u8 mapped = 0;
+	bool was_idle = false;
 
 	dynmemmap_vmemmap_fill(area, frames);
 	scoped_guard(raw_spinlock_irqsave, &node->lock) {
@@ -61,14 +79,14 @@ bool dynmemmap_populate_with(struct dynmemmap_area *area, struct page **frames)
 		 */
 		if (!dynmemmap_area_exists(area) || area->state == DYNMEMMAP_HUGE)
 			break;
-		mapped = area->mapped;
+		was_idle = area->state == DYNMEMMAP_IDLE;
 		dynmemmap_vmemmap_map(area, frames);
-		mapped ^= area->mapped;
-		if (area->state == DYNMEMMAP_IDLE)
+		if (was_idle)
 			dynmemmap_set_state(area, DYNMEMMAP_SPLIT);
 	}
 	dynmemmap_frames_put(node, frames, DYNMEMMAP_POPULATE_NR_FRAMES);
-	return mapped;
+	if (was_idle)
+		note_populate(area, reason, start);
 }
 
 /**
@@ -105,11 +123,7 @@ bool dynmemmap_populate_some(struct dynmemmap_area *area, u8 wanted, const char 
 		return true;
 	if (!dynmemmap_frames_take(node, frames, wanted))
 		return false;
-	if (!dynmemmap_populate_with(area, frames))
-		return true;
-
-	count_vm_event(DYNMEMMAP_POPULATE);
-	trace_dynmemmap_populate(area->area_nr, area->nid, reason, local_clock() - start);
+	dynmemmap_populate_with(area, frames, reason, start);
 	return true;
 }
 
@@ -156,6 +170,7 @@ bool dynmemmap_populate_huge(struct dynmemmap_area *area, const char *reason)
 	struct dynmemmap_node *node = dynmemmap_area_node(area);
 	struct page *tail = area_tail(area, DYNMEMMAP_AREA_ORDER);
 	struct page *frames[DYNMEMMAP_POPULATE_NR_FRAMES];
+	bool populated = false;
 	u64 start = local_clock();
 
 	if (!tail || !dynmemmap_frames_take(node, frames, BIT(0)))
@@ -168,13 +183,12 @@ bool dynmemmap_populate_huge(struct dynmemmap_area *area, const char *reason)
 		dynmemmap_vmemmap_map_tails(area, tail,
 					    DYNMEMMAP_ALL_VMEMMAP_PAGES & ~BIT(0), frames);
 		dynmemmap_set_state(area, DYNMEMMAP_HUGE);
+		populated = true;
 	}
 	dynmemmap_frames_put(node, frames, DYNMEMMAP_POPULATE_NR_FRAMES);
-	if (READ_ONCE(area->state) != DYNMEMMAP_HUGE)
-		return false;
-	count_vm_event(DYNMEMMAP_POPULATE);
-	trace_dynmemmap_populate(area->area_nr, area->nid, reason, local_clock() - start);
-	return true;
+	if (populated)
+		note_populate(area, reason, start);
+	return populated;
 }
 
 static void flush_tails(struct dynmemmap_area *first, struct dynmemmap_area *last)
@@ -219,8 +233,7 @@ bool dynmemmap_populate_free(struct dynmemmap_area *area, u8 wanted, const char 
 				dynmemmap_set_state(area, DYNMEMMAP_SPLIT);
 		}
 		dynmemmap_frames_put(node, frames, DYNMEMMAP_POPULATE_NR_FRAMES);
-		count_vm_event(DYNMEMMAP_POPULATE);
-		trace_dynmemmap_populate(area->area_nr, area->nid, reason, local_clock() - start);
+		note_populate_tails(area, reason, start);
 	}
 	/* Who else has just populated them may not have done so yet. */
 	area_flush_tails(area);
@@ -304,11 +317,11 @@ static int area_unshare_tails(struct dynmemmap_area *area, u8 wanted, gfp_t gfp)
 }
 
 /* No TLB leads to the shared tail any more. */
-static void area_end_stale(struct dynmemmap_area *area)
+static void area_end_stale(struct dynmemmap_area *area, const char *reason, u64 start)
 {
 	scoped_guard(raw_spinlock_irqsave, &dynmemmap_area_node(area)->lock)
 		WRITE_ONCE(area->marks, area->marks & ~DYNMEMMAP_MARK_STALE);
-	count_vm_event(DYNMEMMAP_POPULATE);
+	note_populate_tails(area, reason, start);
 }
 
 /**
@@ -337,10 +350,8 @@ bool dynmemmap_populate_tails(struct dynmemmap_area *area, gfp_t gfp, const char
 			return false;
 		if (unshared) {
 			area_flush_tails(area);
-			area_end_stale(area);
+			area_end_stale(area, reason, start);
 			dynmemmap_apart_add(area);
-			trace_dynmemmap_populate(area->area_nr, area->nid, reason,
-						 local_clock() - start);
 			return true;
 		}
 	}
@@ -439,11 +450,8 @@ bool dynmemmap_populate_folio_tails(struct folio *folio, gfp_t gfp, const char *
 	/* Of those, too, that others have just populated. */
 	if (first)
 		flush_tails(first, last);
-	for_each_set_bit(i, mapped, nr_areas) {
-		area = folio_area(folio, i);
-		area_end_stale(area);
-		trace_dynmemmap_populate(area->area_nr, area->nid, reason, local_clock() - start);
-	}
+	for_each_set_bit(i, mapped, nr_areas)
+		area_end_stale(folio_area(folio, i), reason, start);
 	return unshared >= 0;
 }
 
@@ -497,9 +505,7 @@ bool dynmemmap_self_host(struct dynmemmap_area *area)
 		frames[DYNMEMMAP_TABLE_FRAME] = self_host_table(area);
 		dynmemmap_vmemmap_map(area, frames);
 		dynmemmap_set_state(area, DYNMEMMAP_SPLIT);
-		count_vm_event(DYNMEMMAP_POPULATE);
-		trace_dynmemmap_populate(area->area_nr, area->nid, "self-host",
-					 local_clock() - start);
+		note_populate(area, "self-host", start);
 	}
 	return dynmemmap_vmemmap_is_self_hosted(area);
 }
@@ -547,16 +553,21 @@ static void unmapped_add_frames(struct unmapped *unmapped, struct dynmemmap_area
 	unmapped->nr_areas++;
 }
 
-static void unmapped_add(struct unmapped *unmapped, struct dynmemmap_area *area)
+static void unmapped_add(struct unmapped *unmapped, struct dynmemmap_area *area,
+			 const char *reason)
 {
 	struct page *frames[DYNMEMMAP_POPULATE_NR_FRAMES];
+	u64 start = local_clock();
 
-	if (area_unmap(area, frames, unmapped->keep_tables))
-		unmapped_add_frames(unmapped, area, frames);
+	if (!area_unmap(area, frames, unmapped->keep_tables))
+		return;
+	unmapped_add_frames(unmapped, area, frames);
+	count_vm_event(DYNMEMMAP_UNPOPULATE);
+	trace_dynmemmap_unpopulate(area->area_nr, area->nid, reason, local_clock() - start);
 }
 
 /* One flush, and the frames go back to the stock after it. */
-static void unmapped_flush(struct unmapped *unmapped, const char *reason, u64 start)
+static void unmapped_flush(struct unmapped *unmapped)
 {
 	struct dynmemmap_node *node;
 	struct page *frame, *next;
@@ -569,10 +580,6 @@ static void unmapped_flush(struct unmapped *unmapped, const char *reason, u64 st
 		list_del(&frame->lru);
 		dynmemmap_frames_put(node, &frame, 1);
 	}
-	count_vm_events(DYNMEMMAP_UNPOPULATE, unmapped->nr_areas);
-	trace_dynmemmap_unpopulate(unmapped->lowest->area_nr, unmapped->highest->area_nr,
-				   unmapped->nr_areas, node->nid, reason,
-				   local_clock() - start);
 }
 
 /**
@@ -591,11 +598,10 @@ void dynmemmap_unpopulate(struct list_head *areas, const char *reason)
 {
 	struct unmapped unmapped = { .frames = LIST_HEAD_INIT(unmapped.frames) };
 	struct dynmemmap_area *area;
-	u64 start = local_clock();
 
 	list_for_each_entry(area, areas, pool_list)
-		unmapped_add(&unmapped, area);
-	unmapped_flush(&unmapped, reason, start);
+		unmapped_add(&unmapped, area, reason);
+	unmapped_flush(&unmapped);
 }
 
 static bool area_unpopulate(struct dynmemmap_area *area, const char *reason, bool keep_tables)
@@ -604,10 +610,9 @@ static bool area_unpopulate(struct dynmemmap_area *area, const char *reason, boo
 		.frames = LIST_HEAD_INIT(unmapped.frames),
 		.keep_tables = keep_tables,
 	};
-	u64 start = local_clock();
 
-	unmapped_add(&unmapped, area);
-	unmapped_flush(&unmapped, reason, start);
+	unmapped_add(&unmapped, area, reason);
+	unmapped_flush(&unmapped);
 	return unmapped.nr_areas;
 }
 
@@ -673,7 +678,6 @@ bool dynmemmap_unpopulate_folio_tails(struct folio *folio, const char *reason)
 	struct unmapped unmapped = { .frames = LIST_HEAD_INIT(unmapped.frames) };
 	const unsigned int order = folio_order(folio);
 	struct page *frames[DYNMEMMAP_POPULATE_NR_FRAMES];
-	u64 start = local_clock();
 	unsigned int i;
 
 	lockdep_assert_held(&dynmemmap_take_back_mutex);
@@ -684,11 +688,16 @@ bool dynmemmap_unpopulate_folio_tails(struct folio *folio, const char *reason)
 	for (i = 0; i < folio_nr_areas(folio); i++) {
 		struct dynmemmap_area *area = folio_area(folio, i);
 		const struct page *tail = area ? area_tail(area, order) : NULL;
+		u64 start = local_clock();
 
-		if (tail && area_share_tails(area, tail, folio_tail_pages(folio, area), order,
-					     frames))
-			unmapped_add_frames(&unmapped, area, frames);
+		if (!tail || !area_share_tails(area, tail, folio_tail_pages(folio, area), order,
+					       frames))
+			continue;
+		unmapped_add_frames(&unmapped, area, frames);
+		count_vm_event(DYNMEMMAP_UNPOPULATE_TAILS);
+		trace_dynmemmap_unpopulate_tails(area->area_nr, area->nid, reason,
+						 local_clock() - start);
 	}
-	unmapped_flush(&unmapped, reason, start);
+	unmapped_flush(&unmapped);
 	return unmapped.nr_areas;
 }

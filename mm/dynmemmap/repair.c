@@ -194,7 +194,7 @@ bool dynmemmap_repair(unsigned long address, bool write, bool present, unsigned 
 		return false;
 	}
 	if (dynmemmap_frames_try_take(node, frames, DYNMEMMAP_ALL_VMEMMAP_PAGES)) {
-		dynmemmap_populate_with(area, frames);
+		dynmemmap_populate_with(area, frames, "repair", start);
 	} else if (!READ_ONCE(area->zone) || !dynmemmap_self_host(area)) {
 		/* Offline memory may not be there, to be written to. */
 		if (!dynmemmap_vmemmap_is_mapped(address))

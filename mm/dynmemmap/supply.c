@@ -10,6 +10,7 @@
 #include <linux/mm.h>
 #include <linux/page_owner.h>
 #include <linux/pgalloc_tag.h>
+#include <linux/sched/clock.h>
 
 #include "core.h"
 #include "../internal.h"
@@ -94,6 +95,7 @@ static unsigned int area_own_frames(struct dynmemmap_area *area)
 static bool area_donate(struct dynmemmap_node *node, struct zone *zone)
 {
 	struct dynmemmap_area *area = dynmemmap_pool_take(zone);
+	u64 start = local_clock();
 	struct page *first;
 	unsigned int nr_own;
 
@@ -108,6 +110,7 @@ static bool area_donate(struct dynmemmap_node *node, struct zone *zone)
 	dynmemmap_donor_init(&area->donor, first + nr_own, DYNMEMMAP_AREA_NR_PAGES - nr_own);
 	atomic_long_add(nr_own, &node->nr_own_frames);
 	stock_add(node, &area->donor);
+	dynmemmap_note_lend(area, "stock", start);
 	return true;
 }
 
@@ -116,6 +119,7 @@ static bool area_cut(struct dynmemmap_node *node, struct zone *zone)
 {
 	struct page *frames[DYNMEMMAP_POPULATE_NR_FRAMES];
 	struct dynmemmap_area *area;
+	u64 start = local_clock();
 	struct page *first;
 	unsigned int i;
 
@@ -126,9 +130,10 @@ static bool area_cut(struct dynmemmap_node *node, struct zone *zone)
 		dynmemmap_frames_put(node, frames, DYNMEMMAP_POPULATE_NR_FRAMES);
 		return false;
 	}
-	dynmemmap_populate_with(area, frames);
+	dynmemmap_populate_with(area, frames, "stock", start);
 	if (!dynmemmap_area_allocate(area))
 		return false;
+	dynmemmap_note_lend(area, "stock", start);
 
 	first = dynmemmap_area_page(area, 0);
 	for (i = 0; i < DYNMEMMAP_AREA_NR_PAGES; i++) {
@@ -319,6 +324,7 @@ static void stock_sell(struct dynmemmap_node *node, unsigned long nr_reserve)
 static void donor_return_area(struct dynmemmap_donor *donor)
 {
 	struct dynmemmap_area *area = container_of(donor, struct dynmemmap_area, donor);
+	u64 start = local_clock();
 	LIST_HEAD(areas);
 
 	/* It is given up: nobody is to have that page, and nothing else knows of it. */
@@ -336,6 +342,7 @@ static void donor_return_area(struct dynmemmap_donor *donor)
 	/* Others may need the page table that it hosts. */
 	if (area->state == DYNMEMMAP_SPLIT)
 		dynmemmap_repairs_add(area);
+	dynmemmap_note_take_back(area, "stock", start);
 	dynmemmap_pool_give_last(&areas);
 }
 

@@ -7,7 +7,6 @@
 
 #include <linux/mm.h>
 #include <linux/sched/clock.h>
-#include <trace/events/dynmemmap.h>
 
 #include "core.h"
 #include "../internal.h"
@@ -154,19 +153,14 @@ bool dynmemmap_may_take_back(void)
 }
 
 /* Move isolated areas into the pool; @start is when isolating them began. */
-static void areas_take_back(struct zone *zone, struct list_head *areas, unsigned long nr_areas,
-			    const char *reason, u64 start)
+static void areas_take_back(struct list_head *areas, const char *reason, u64 start)
 {
-	u32 first_area_nr;
+	struct dynmemmap_area *area;
 
-	if (!nr_areas)
-		return;
-	first_area_nr = list_first_entry(areas, struct dynmemmap_area, pool_list)->area_nr;
 	dynmemmap_unpopulate(areas, reason);
+	list_for_each_entry(area, areas, pool_list)
+		dynmemmap_note_take_back(area, reason, start);
 	dynmemmap_pool_give(areas);
-	count_vm_events(DYNMEMMAP_TAKE_BACK, nr_areas);
-	trace_dynmemmap_take_back(first_area_nr, nr_areas, zone_to_nid(zone), zone_idx(zone),
-				  reason, local_clock() - start);
 }
 
 /*
@@ -185,7 +179,7 @@ static unsigned long zone_take_back(struct zone *zone, unsigned long nr_wanted)
 
 	nr_isolated = zone_isolate(zone, min(nr_wanted, DYNMEMMAP_TAKE_BACK_BATCH_AREAS),
 				   &areas);
-	areas_take_back(zone, &areas, nr_isolated, "free", start);
+	areas_take_back(&areas, "free", start);
 	return nr_isolated;
 }
 
@@ -220,7 +214,7 @@ void __dynmemmap_take_back_range(struct zone *zone, unsigned long start_pfn,
 		u64 start = local_clock();
 
 		pfn = range_isolate(zone, pfn, end_pfn, &areas, &nr_isolated);
-		areas_take_back(zone, &areas, nr_isolated, "online", start);
+		areas_take_back(&areas, "online", start);
 		cond_resched();
 	}
 }
@@ -374,7 +368,7 @@ static bool zone_trim_some(struct zone *zone)
 		return dynmemmap_cache_lend_some(zone, "recycle");
 	nr_taken = dynmemmap_cache_take(zone, min(nr_excess, DYNMEMMAP_TAKE_BACK_BATCH_AREAS),
 					&areas);
-	areas_take_back(zone, &areas, nr_taken, "cache", start);
+	areas_take_back(&areas, "cache", start);
 	return nr_taken;
 }
 

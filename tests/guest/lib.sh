@@ -193,17 +193,23 @@ expect_memmap_back()	# [SECONDS [KIB]]
 	expect "the memmap is back to within $kib KiB of before" "$(memmap_kib)" -le "$limit"
 }
 
-# Whether the counts of areas agree with each other and with the size of memory.
-# One process reads them, because starting one changes them.
+# Whether the counts of areas agree with each other, with what has happened, and with
+# the size of memory. One process reads them, because starting one changes them.
 areas_agree()
 {
-	(cd "$DM" && awk '{ count[FILENAME] = $1 }
+	(cd "$DM" && awk 'FILENAME ~ /vmstat/ { events[$1] = $2; next }
+		{ count[FILENAME] = $1 }
 		END {
-			areas = count["areas_idle"] + count["areas_huge"] + count["areas_split"]
+			populated = count["areas_huge"] + count["areas_split"]
+			areas = populated + count["areas_idle"]
 			exit areas != count["full_memmap_bytes"] / 32768 ||
-				count["pool_areas"] > areas ||
+				populated != events["dynmemmap_populate"] -
+					events["dynmemmap_unpopulate"] ||
+				count["pool_areas"] != events["dynmemmap_take_back"] -
+					events["dynmemmap_lend"] ||
 				count["stock_free_frames"] > count["stock_frames"]
-		}' areas_{idle,huge,split} full_memmap_bytes pool_areas stock_free_frames stock_frames)
+		}' areas_{idle,huge,split} full_memmap_bytes pool_areas stock_free_frames stock_frames \
+		/proc/vmstat)
 }
 
 # In one process, too.

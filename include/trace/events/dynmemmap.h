@@ -29,74 +29,40 @@ DECLARE_EVENT_CLASS(dynmemmap_area,
 		  __get_str(reason), __entry->duration_ns)
 );
 
-/* An area was given its struct pages. */
+/* An area without struct pages was given some. */
 DEFINE_EVENT(dynmemmap_area, dynmemmap_populate,
 	TP_PROTO(u32 area_nr, int nid, const char *reason, u64 duration_ns),
 	TP_ARGS(area_nr, nid, reason, duration_ns)
 );
 
-/* An area went from the pool to the buddy allocator. */
+/* An area lost its struct pages; a batch of them shares a TLB flush, which comes later. */
+DEFINE_EVENT(dynmemmap_area, dynmemmap_unpopulate,
+	TP_PROTO(u32 area_nr, int nid, const char *reason, u64 duration_ns),
+	TP_ARGS(area_nr, nid, reason, duration_ns)
+);
+
+/* Tails that an area shared with others were given struct pages of their own. */
+DEFINE_EVENT(dynmemmap_area, dynmemmap_populate_tails,
+	TP_PROTO(u32 area_nr, int nid, const char *reason, u64 duration_ns),
+	TP_ARGS(area_nr, nid, reason, duration_ns)
+);
+
+/* An area shares tails with others, and lost its own. */
+DEFINE_EVENT(dynmemmap_area, dynmemmap_unpopulate_tails,
+	TP_PROTO(u32 area_nr, int nid, const char *reason, u64 duration_ns),
+	TP_ARGS(area_nr, nid, reason, duration_ns)
+);
+
+/* An area left the pool, to be used. */
 DEFINE_EVENT(dynmemmap_area, dynmemmap_lend,
 	TP_PROTO(u32 area_nr, int nid, const char *reason, u64 duration_ns),
 	TP_ARGS(area_nr, nid, reason, duration_ns)
 );
 
-/* A batch of areas lost their struct pages. */
-TRACE_EVENT(dynmemmap_unpopulate,
-	TP_PROTO(u32 lowest_area_nr, u32 highest_area_nr, unsigned int nr_areas, int nid,
-		 const char *reason, u64 duration_ns),
-	TP_ARGS(lowest_area_nr, highest_area_nr, nr_areas, nid, reason, duration_ns),
-
-	TP_STRUCT__entry(
-		__field(u32,	lowest_area_nr)
-		__field(u32,	highest_area_nr)
-		__field(unsigned int, nr_areas)
-		__field(int,	nid)
-		__string(reason, reason)
-		__field(u64,	duration_ns)
-	),
-
-	TP_fast_assign(
-		__entry->lowest_area_nr = lowest_area_nr;
-		__entry->highest_area_nr = highest_area_nr;
-		__entry->nr_areas = nr_areas;
-		__entry->nid = nid;
-		__assign_str(reason);
-		__entry->duration_ns = duration_ns;
-	),
-
-	TP_printk("areas=%u-%u nr_areas=%u node=%d reason=%s ns=%llu",
-		  __entry->lowest_area_nr, __entry->highest_area_nr, __entry->nr_areas,
-		  __entry->nid, __get_str(reason), __entry->duration_ns)
-);
-
-/* A batch of areas went from the buddy allocator to the pool; the first was @area_nr. */
-TRACE_EVENT(dynmemmap_take_back,
-	TP_PROTO(u32 area_nr, unsigned long nr_areas, int nid, int zid, const char *reason,
-		 u64 duration_ns),
-	TP_ARGS(area_nr, nr_areas, nid, zid, reason, duration_ns),
-
-	TP_STRUCT__entry(
-		__field(u32,	area_nr)
-		__field(unsigned long, nr_areas)
-		__field(int,	nid)
-		__field(int,	zid)
-		__string(reason, reason)
-		__field(u64,	duration_ns)
-	),
-
-	TP_fast_assign(
-		__entry->area_nr = area_nr;
-		__entry->nr_areas = nr_areas;
-		__entry->nid = nid;
-		__entry->zid = zid;
-		__assign_str(reason);
-		__entry->duration_ns = duration_ns;
-	),
-
-	TP_printk("area=%u nr_areas=%lu node=%d zone=%d reason=%s ns=%llu",
-		  __entry->area_nr, __entry->nr_areas, __entry->nid, __entry->zid,
-		  __get_str(reason), __entry->duration_ns)
+/* An area enters the pool; the time is that of its batch until then. */
+DEFINE_EVENT(dynmemmap_area, dynmemmap_take_back,
+	TP_PROTO(u32 area_nr, int nid, const char *reason, u64 duration_ns),
+	TP_ARGS(area_nr, nid, reason, duration_ns)
 );
 
 /* A stray access was repaired: a read where there was nothing, a write to a tail. */
