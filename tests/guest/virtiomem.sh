@@ -76,7 +76,7 @@ for round in 1 2; do
 	hold_stop some
 done
 
-if ask_for 300M 2>/dev/null; then
+if ask_for 300M >/dev/null 2>&1; then
 	expect_success "a part of a block is plugged" eventually 30 has_more 300
 	block=$(last_block)
 	expect_success "block $block goes offline" switch offline "$block"
