@@ -64,6 +64,7 @@ for round in 1 2; do
 	expect_success "round $round: 512 MiB are plugged" ask_for 512M
 	expect_success "round $round: the guest has them" eventually 30 has_more 512
 	expect_few_populated "round $round"
+	expect_memmap_back
 	! dm_on || expect "round $round: they have areas" \
 		$(($(dm full_memmap_bytes) - full)) -eq $((8 << 20))
 	expect_success "round $round: more than there was is filled" hold_start more 1050 thp
