@@ -44,7 +44,8 @@ if dm_on; then
 	expect "a page of 1 GiB is huge areas" "$(dm areas_huge)" -ge 512
 	kib=$((($(memmap_of_idle) - before) >> 10))
 	note "a page of 1 GiB costs $kib KiB of memmap"
-	expect "it costs no more than one vmemmap page and one that is shared" "$kib" -le 16
+	# Its own 4, 4 that others share, 32 of page tables; those of other memory in use.
+	expect "it costs one vmemmap page and the page tables" "$kib" -le 128
 fi
 expect_success "a page of 1 GiB is filled" hold_start huge 1024 gigantic
 expect_success "it keeps its contents" hold_check huge

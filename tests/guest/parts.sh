@@ -51,6 +51,7 @@ load_start --vm 2 --vm-bytes 60% --vm-method write64 --vm-hang 0
 expect_success "the same while memory is short" parts churn 4
 load_stop
 expect_success "the file is unmounted" umount /mnt/huge
+echo 3 >/proc/sys/vm/drop_caches
 expect_memmap_back 20
 expect_consistent
 
