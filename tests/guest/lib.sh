@@ -287,6 +287,13 @@ hold_check()	# NAME
 	kill -USR1 "$(hold_pid "$1")" && hold_answers "$1" good
 }
 
+# MiB of it that a node gave.
+held_on()	# NODE NAME
+{
+	grep -oP " N$1=\\K[0-9]+" "/proc/$(hold_pid "$2")/numa_maps" |
+		awk '{ sum += $1 } END { print int(sum / 256) }'
+}
+
 hold_is_gone()	# NAME
 {
 	wait "$(hold_pid "$1")" 2>/dev/null

@@ -4,7 +4,8 @@
 # Odd maps of memory: whatever is reserved, cut out or set aside at boot, what is
 # free has no struct pages, and what is not has them.
 #
-# kernels: none
+# kernels: nodes:dynamic holes:dynamic exact:dynamic kernelcore:dynamic gigantic:dynamic
+# kernels: uefi:dynamic holes:debug
 # also: stock dynamic debug
 # mem: 4G
 # append: dynamic_memmap=on
@@ -12,12 +13,17 @@
 # variant: holes memmap=4K$0x10000000,4K$0x12345000,64K$0x20000000,2M$0x30000000,1M$0x3ff80000
 # variant: exact memmap=exactmap memmap=640K@0 memmap=1023M@1M memmap=333M@1100M memmap=1G@4G
 # variant: kernelcore kernelcore=1G
+# variant: huge hugepages=200
 # variant: gigantic hugepagesz=1G hugepages=1
+# variant: hvo hugepagesz=1G hugepages=1 hugepagesz=2M hugepages=64 hugetlb_free_vmemmap=on
+# variant: hugetlbcma hugetlb_cma=1G hugepagesz=1G hugepages=1
 # variant: fakenuma numa=fake=3
 # variant: pmem memmap=1G!5G
 # variant: movablecore movablecore=1501M cma=96M
 # variant: crash crashkernel=333M
 # variant: nodes --numa=3 --node-mem=1300M,0
+# variant: initrd --initrd=200M --mem=1501M
+# variant: uefi --uefi
 # variant: nothing mem=300M nokaslr
 
 . "$DYNMEMMAP/tests/guest/lib.sh"

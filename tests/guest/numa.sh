@@ -12,12 +12,6 @@
 
 . "$DYNMEMMAP/tests/guest/lib.sh"
 
-used()	# NODE; MiB of the holder's memory that are there
-{
-	grep -oP " N$1=\\K[0-9]+" "/proc/$(hold_pid bound)/numa_maps" |
-		awk '{ sum += $1 } END { print int(sum / 256) }'
-}
-
 expect "there are two nodes" "$(cat /sys/devices/system/node/online)" = 0-1
 remember_memmap
 for node in 0 1; do
@@ -28,9 +22,9 @@ for node in 1 0; do
 	other=$((1 - node))
 	HOLD_UNDER="numactl --membind=$node"
 	expect_success "memory bound to node $node is filled" hold_start bound 300
-	expect "node $node gave it" "$(used $node)" -ge 300
+	expect "node $node gave it" "$(held_on $node bound)" -ge 300
 	expect "it has struct pages for it" "$(dm areas_split $node)" -ge 150
-	expect "node $other gave next to nothing" "$(used $other)" -le 10
+	expect "node $other gave next to nothing" "$(held_on $other bound)" -le 10
 	expect_success "it keeps its contents" hold_check bound
 	hold_stop bound
 	expect_memmap_back 15
@@ -39,20 +33,25 @@ done
 HOLD_UNDER="numactl --interleave=0,1"
 expect_success "interleaved memory is filled" hold_start bound 300
 HOLD_UNDER=
-expect "node 0 gave half of it" "$(used 0)" -ge 149
-expect "node 1 gave half of it" "$(used 1)" -ge 149
+expect "node 0 gave half of it" "$(held_on 0 bound)" -ge 149
+expect "node 1 gave half of it" "$(held_on 1 bound)" -ge 149
 expect_success "it keeps its contents" hold_check bound
 
 expect_success "it moves to node 1" migratepages "$(hold_pid bound)" 0 1
-expect "node 1 has all of it" "$(used 1)" -ge 300
+expect "node 1 has all of it" "$(held_on 1 bound)" -ge 300
 expect_success "it keeps its contents" hold_check bound
-expect "node 0 has next to none of it" "$(used 0)" -le 10
+expect "node 0 has next to none of it" "$(held_on 0 bound)" -le 10
 hold_stop bound
 
-# More than one node has.
-expect_success "memory of both nodes is filled" hold_start some 1400 thp
-expect_success "it keeps its contents" hold_check some
-hold_stop some
+# More than one node has: what it prefers, and the rest of the other.
+HOLD_UNDER="numactl --preferred=1"
+expect_success "more memory than node 1 has is filled" hold_start bound 1400 thp
+HOLD_UNDER=
+node1=$(held_on 1 bound)
+expect "node 1 gave what it has" "$node1" -ge 800
+expect "node 0 gave the rest" "$(held_on 0 bound)" -ge $((1400 - node1))
+expect_success "it keeps its contents" hold_check bound
+hold_stop bound
 expect_memmap_back 15
 expect_consistent
 
