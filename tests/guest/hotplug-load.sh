@@ -4,8 +4,10 @@
 # A DIMM is removed while all of memory is in use: by what can move, which moves;
 # by what cannot, and then it stays, whole, until that is gone.
 #
-# kernels: none
+# kernels: once:dynamic
 # also: stock dynamic debug
+# variant: once hotplug.rounds=1
+# variant: often hotplug.rounds=5
 # mem: 512M
 # hotplug-mem: 256M
 # append: dynamic_memmap=on
@@ -44,7 +46,9 @@ remember_memmap
 before=$(blocks)
 monitor 'object_add memory-backend-ram,id=ram-more,size=256M'
 
-for round in 1 2; do
+rounds=1
+! booted_with hotplug.rounds=5 || rounds=5
+for ((round = 1; round <= rounds; round++)); do
 	expect_success "round $round: a DIMM is added" plug online_movable
 	hold_start some 300
 	load_start --vm 2 --vm-bytes 20% --vm-method write64 --verify --fork 1 --mmap 1 \

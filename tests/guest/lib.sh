@@ -114,6 +114,12 @@ vmstat()	# COUNTER
 	[[ $'\n'$(</proc/vmstat) =~ $'\n'"$1 "([0-9]+) ]] && echo "${BASH_REMATCH[1]}"
 }
 
+# Whether the kernel was started with this argument.
+booted_with()	# ARGUMENT
+{
+	[[ " $(</proc/cmdline) " == *" $1 "* ]]
+}
+
 # Whether the kernel was to switch dynamic memmap on: the last word counts.
 wanted_on()
 {
@@ -327,9 +333,13 @@ load_start()	# [STRESS_NG_OPTIONS...]
 
 load_stop()
 {
+	local status=0
+
 	kill -TERM "$load_pid" 2>/dev/null
-	wait "$load_pid" 2>/dev/null
+	wait "$load_pid" 2>/dev/null || status=$?
 	load_pid=
+	# A stressor has failed; that it was stopped, or had no memory, is no error.
+	((status != 2)) || not_ok "stress-ng has found an error"
 }
 
 # Look at every bio that is submitted, until bios_trace_end. Nothing names its fields
@@ -405,6 +415,21 @@ why_not_offline()	# BLOCK
 make_fsdax()	# [NUMBER]
 {
 	ndctl create-namespace --force --mode=fsdax --map=mem "--reconfig=namespace${1:-0}.0"
+}
+
+# daxctl and the like have drivers loaded, and must find out that they are built in.
+drivers_are_known()	# PATH_IN_KERNEL_TREE...
+{
+	local modules
+
+	modules=/lib/modules/$(uname -r)
+	mkdir -p /tmp/lib /tmp/lib.work &&
+		mount -t overlay lib -o lowerdir=/usr/lib,upperdir=/tmp/lib,workdir=/tmp/lib.work \
+			/usr/lib &&
+		mkdir -p "$modules" &&
+		printf 'kernel/%s.ko\n' "$@" >"$modules/modules.builtin" &&
+		: >"$modules/modules.order" &&
+		depmod
 }
 
 # Areas of devices that have no struct pages: those of RAM are in the pool.

@@ -1,54 +1,42 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Persistent memory is turned into ordinary memory and back: its areas have no
-# struct pages until they are used.
+# Persistent memory is turned into ordinary memory and back, by daxctl: its areas have
+# no struct pages until they are used. It goes under load, too, and not as long as the
+# kernel has something in it.
 #
 # kernels: dynamic
 # also: stock debug
 # mem: 1G
 # pmem: 2G
-# append: dynamic_memmap=on memhp_default_state=online_movable
+# append: dynamic_memmap=on memhp_default_state=offline
 # append: memory_hotplug.memmap_on_memory=1
 
 # shellcheck disable=SC2016,SC2034,SC2317 # evaluated again and again, called by name
 . "$DYNMEMMAP/tests/guest/lib.sh"
 
-memory=/sys/devices/system/memory
-
-# As daxctl does, which wants to load the drivers, and they are built in.
-give_to()	# DRIVER
+become()	# MODE [OPTIONS...]
 {
-	local old
-
-	old=$(basename "$(readlink /sys/bus/dax/devices/dax0.0/driver)")
-	echo dax0.0 >"/sys/bus/dax/drivers/$old/unbind" &&
-		echo dax0.0 >"/sys/bus/dax/drivers/$old/remove_id" &&
-		echo dax0.0 >"/sys/bus/dax/drivers/$1/new_id" &&
-		[[ -d /sys/bus/dax/drivers/$1/dax0.0 ]]
+	daxctl reconfigure-device --mode="$1" "${@:2}" dax0.0
 }
 
-blocks()
+becomes_memory()	# ROUND [OPTIONS...]
 {
-	local range start end size
-
-	size=$((0x$(<"$memory/block_size_bytes")))
-	range=$(sed -nE 's/^ *([0-9a-f]+)-([0-9a-f]+) : System RAM \(kmem\)$/\1 \2/p' /proc/iomem)
-	while read -r start end; do
-		seq $((0x$start / size)) $((0x$end / size))
-	done <<<"$range"
+	expect_success "$1: it becomes memory" become system-ram "${@:2}"
+	added=$(($(meminfo MemTotal) - total))
+	expect "$1: most of 2 GiB is added" $added -ge $((1800 << 10))
 }
 
-offline_all()
+becomes_a_device()	# ROUND
 {
-	local block
-
-	for block in $(blocks); do
-		echo offline >"$memory/memory$block/state" || return
-	done
+	expect_success "$1: it goes offline" daxctl offline-memory dax0.0
+	expect_success "$1: it is persistent memory again" become devdax
+	expect "$1: the guest has what it had" "$(meminfo MemTotal)" -eq "$total"
+	! dm_on || expect "$1: the areas are those of before" "$(dm full_memmap_bytes)" -eq "$full"
 }
 
 total=$(meminfo MemTotal)
+expect_success "the drivers are known" drivers_are_known drivers/dax/{kmem,device_dax}
 expect_success "there is a namespace" ndctl create-namespace --force --mode=devdax \
 	--map=dev --reconfig=namespace0.0
 if dm_on; then
@@ -58,27 +46,44 @@ if dm_on; then
 		"Operation not supported"
 fi
 remember_memmap
-for round in 1 2; do
-	expect_success "round $round: it becomes memory" \
-		give_to kmem
-	added=$(($(meminfo MemTotal) - total))
-	expect "round $round: most of 2 GiB is added" $added -ge $((1800 << 10))
-	if dm_on; then
-		expect "round $round: it has areas" \
-			$(($(dm full_memmap_bytes) - full)) -eq $((added << 4))
-		expect_success "round $round: most of them are idle" \
-			eventually 10 eval '(($(dm areas_idle) >= idle + 800))'
-	fi
-	expect_success "round $round: more than there was is filled" hold_start more 1200 thp
-	expect_success "round $round: it keeps its contents" hold_check more
-	hold_stop more
-	expect_success "round $round: its blocks go offline" offline_all
-	expect_success "round $round: it is persistent memory again" give_to device_dax
-	expect "round $round: the guest has what it had" "$(meminfo MemTotal)" -eq "$total"
-	! dm_on || expect "round $round: the areas are those of before" \
-		"$(dm full_memmap_bytes)" -eq "$full"
+
+becomes_memory once
+if dm_on; then
+	expect "once: it has areas" $(($(dm full_memmap_bytes) - full)) -eq $((added << 4))
+	expect_success "once: most of them are idle" \
+		eventually 10 eval '(($(dm areas_idle) >= idle + 800))'
+fi
+expect_success "once: more than there was is filled" hold_start more 1200 thp
+expect_success "once: it keeps its contents" hold_check more
+hold_stop more
+becomes_a_device once
+
+becomes_memory "under load"
+expect_success "under load: some memory is filled" hold_start some 300
+load_start --vm 2 --vm-bytes 15% --vm-method write64 --verify --mmap 1 --mmap-bytes 5%
+becomes_a_device "under load"
+load_stop
+expect_success "under load: memory keeps its contents" hold_check some
+hold_stop some
+
+becomes_memory "for the kernel" --no-movable
+expect_success "for the kernel: more than there was is filled with what cannot move" \
+	hold_start stuck 1100 pipe
+busy=0
+for block in /sys/devices/system/memory/memory[0-9]*; do
+	# It was there before, and has several zones or is needed.
+	[[ $(<"$block/valid_zones") == Normal ]] || continue
+	[[ $(why_not_offline "${block##*memory}") != "Device or resource busy" ]] || busy=$((busy + 1))
 done
-expect_memmap_back 20
+expect "for the kernel: blocks are busy and stay" $busy -ge 4
+expect_failure "for the kernel: it stays what it is" become devdax
+expect "for the kernel: the guest has what is in use" \
+	"$(meminfo MemTotal)" -gt $((total + (512 << 10)))
+expect_success "for the kernel: it keeps its contents" hold_check stuck
+hold_stop stuck
+
+# Whatever else the kernel has put there stays.
+expect_memmap_back 20 $((3 << 10))
 expect_consistent
 
 finish

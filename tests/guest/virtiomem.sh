@@ -77,6 +77,17 @@ for round in 1 2; do
 	hold_stop some
 done
 
+# Memory in use moves away, however busy it is.
+expect_success "under load: 512 MiB are plugged" ask_for 512M
+expect_success "under load: the guest has them" eventually 30 has_more 512
+expect_success "under load: memory is filled" hold_start some 600
+load_start --vm 2 --vm-bytes 10% --vm-method write64 --verify --mmap 1 --mmap-bytes 5%
+expect_success "under load: all are unplugged" ask_for 0
+expect_success "under load: the guest has what it had" eventually 120 has_more 0
+load_stop
+expect_success "under load: memory keeps its contents" hold_check some
+hold_stop some
+
 if ask_for 300M >/dev/null 2>&1; then
 	expect_success "a part of a block is plugged" eventually 30 has_more 300
 	block=$(last_block)
