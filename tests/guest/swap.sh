@@ -1,21 +1,35 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# More memory than there is, with swap that is compressed memory.
+# More memory than there is, with swap that is compressed memory, or is on a disk and
+# has compressed memory before it.
 #
-# kernels: dynamic
+# kernels: zram:dynamic zswap:dynamic
 # also: debug
 # mem: 1G
 # append: dynamic_memmap=on
+# variant: zram
+# variant: zswap --disk=swap:1G zswap.enabled=1
 
 . "$DYNMEMMAP/tests/guest/lib.sh"
 
+pages()	# in|out; to and from swap of either kind
+{
+	echo $(($(vmstat "pswp$1") + $(vmstat "zswp$1")))
+}
+
 remember_memmap
-expect_success "there is swap" zram_swap 1G
+if booted_with zswap.enabled=1; then
+	expect_success "there is swap" eval 'mkswap /dev/vda && swapon /dev/vda'
+else
+	expect_success "there is swap" zram_swap 1G
+fi
 expect_success "more memory than there is is filled" hold_start some 1100
-expect "some of it is in swap" "$(vmstat pswpout)" -ge 20000
+expect "some of it is in swap" "$(pages out)" -ge 20000
+! booted_with zswap.enabled=1 ||
+	expect "some of it is in compressed memory" "$(meminfo Zswapped)" -gt 1000
 expect_success "it keeps its contents" hold_check some
-expect "some of it was read from swap" "$(vmstat pswpin)" -ge 20000
+expect "some of it was read from swap" "$(pages in)" -ge 20000
 hold_stop some
 
 expect_success "huge pages are filled" hold_start huge 400 thp
