@@ -8,6 +8,7 @@
 # mem: 7G
 # append: dynamic_memmap=on
 
+# shellcheck disable=SC2317 # called by name
 . "$DYNMEMMAP/tests/guest/lib.sh"
 
 # The kernel itself is put anywhere in memory, where no huge page can be then:

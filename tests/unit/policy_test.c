@@ -167,20 +167,24 @@ static void compact_waits_for_more_than_was_left(void)
 	CHECK(!dynmemmap_policy_compact(ULONG_MAX, ULONG_MAX, 0));
 }
 
+/* Whatever the other two are, @x and @y. */
+static void check_compact_around(unsigned long less, unsigned long more,
+				 unsigned long x, unsigned long y)
+{
+	CHECK(dynmemmap_policy_compact(more, x, y) >= dynmemmap_policy_compact(less, x, y));
+	CHECK(dynmemmap_policy_compact(x, more, y) <= dynmemmap_policy_compact(x, less, y));
+	CHECK(dynmemmap_policy_compact(x, y, more) <= dynmemmap_policy_compact(x, y, less));
+}
+
 static void compact_leans_one_way(void)
 {
 	unsigned int i, j, k;
 
 	for (i = 1; i < ARRAY_SIZE(samples); i++)
 		for_each_sample(j)
-			for_each_sample(k) {
-				CHECK(dynmemmap_policy_compact(samples[i], samples[j], samples[k]) >=
-				      dynmemmap_policy_compact(samples[i - 1], samples[j], samples[k]));
-				CHECK(dynmemmap_policy_compact(samples[j], samples[i], samples[k]) <=
-				      dynmemmap_policy_compact(samples[j], samples[i - 1], samples[k]));
-				CHECK(dynmemmap_policy_compact(samples[j], samples[k], samples[i]) <=
-				      dynmemmap_policy_compact(samples[j], samples[k], samples[i - 1]));
-			}
+			for_each_sample(k)
+				check_compact_around(samples[i - 1], samples[i], samples[j],
+						     samples[k]);
 }
 
 static const struct test tests[] = {
