@@ -139,7 +139,7 @@ rm -r $checkout/mm $source/mm
 
 disk $cache size=4g,nr_inodes=2
 expect_success "a kernel is configured as soon as there is room" \
-	until_there_is_room $cache 2 4 $tools/kernel --config dynamic
+	until_there_is_room $cache 2 6 $tools/kernel --config dynamic
 expect "its source is patched" "$(cat $cache/patched/file)" = two
 expect "and as complete as before" -s $cache/patched/Makefile
 expect_success "with what we add" cmp $checkout/Kconfig $cache/patched/mm/dynmemmap/Kconfig
@@ -150,7 +150,7 @@ disk $cache ro
 refuses "a tree where nothing can be written" 'DYNMEMMAP_CACHE' $tools/tree
 disk $cache size=4g,nr_inodes=2
 expect_success "the source is imported as soon as there is room" \
-	until_there_is_room $cache 2 10 $tools/tree
+	until_there_is_room $cache 2 20 $tools/tree
 disk $checkout/build nr_inodes=2
 expect_success "a tree is laid out as soon as there is room" \
 	until_there_is_room $checkout/build 2 25 $tools/tree
@@ -172,7 +172,7 @@ for arguments in '--numa 0' '--allow (' '--timeout 0' '--disk a:b'; do
 done
 
 # Nothing is installed, and nobody is there to give a password.
-for program in bash dirname realpath grep apt-get; do
+for program in bash dirname realpath grep sed apt-get; do
 	ln -s "$(command -v $program)" $bin/
 done
 printf '#!/bin/sh\nexit 1\n' >$bin/dpkg-query
