@@ -398,9 +398,10 @@ static inline struct zone *dynmemmap_area_zone(unsigned long pfn)
  * * a tail does not know how large its folio is: page_size() is PAGE_SIZE and
  *   compound_order() 0, as on any kernel. Ask folio_size() of page_folio().
  *
- * Nothing can be kept in a tail of a HUGE area (see dynmemmap_pfn_order()): its flags,
- * mapping, private data and counts are those of the tails of all huge folios of the zone,
- * and cannot be written. Who needs them for himself calls dynmemmap_folio_populate().
+ * Nothing can be kept in a tail for which dynmemmap_pfn_order() does not say 0: its flags,
+ * mapping, private data and counts are those of the tails of all folios of that order in
+ * the zone, and cannot be written. Who needs them for himself calls
+ * dynmemmap_folio_populate().
  */
 
 int __dynmemmap_pfn_order(unsigned long pfn);
@@ -413,7 +414,8 @@ int __dynmemmap_pfn_order(unsigned long pfn);
  * one, and get the same answer:
  *
  * * 9: an area of 2 MiB. It is described by its area page only, and there are no struct
- *   pages (IDLE); or by the head of one folio, all others being mere tails (HUGE).
+ *   pages (IDLE); or by the head of one folio, all others being mere tails (HUGE). That
+ *   head is in another area if the folio is larger than one.
  * * 6: 256 KiB of an area of device memory that have no struct pages, while others of
  *   the same area have; or 256 KiB that are mere tails of a folio smaller than its area.
  * * 0: a struct page for each page frame (SPLIT), whatever folios they make. So is all

@@ -316,6 +316,44 @@ static void folio_order_describe(const unsigned int *order, char *description)
 
 KUNIT_ARRAY_PARAM(folio, folio_orders, folio_order_describe);
 
+static bool share_tails(struct folio *folio)
+{
+	guard(mutex)(&dynmemmap_take_back_mutex);
+	return dynmemmap_may_take_back() && dynmemmap_unpopulate_folio_tails(folio, "test");
+}
+
+/* As parts of a file's huge folio do, and a huge folio that is whole again. */
+static void folio_shares_its_tails(struct kunit *test)
+{
+	const unsigned int order = *(const unsigned int *)test->param_value;
+	const bool huge = order == DYNMEMMAP_AREA_ORDER;
+	struct folio *folio;
+	unsigned long pfn;
+
+	if (!dynmemmap_enabled())
+		kunit_skip(test, "boot with dynamic_memmap=on");
+	if (!compound_info_has_mask())
+		kunit_skip(test, "no two tails are alike");
+	folio = folio_alloc(GFP_KERNEL | __GFP_NOWARN, order);
+	KUNIT_ASSERT_NOT_NULL(test, folio);
+	pfn = folio_pfn(folio);
+	KUNIT_EXPECT_TRUE(test, share_tails(folio));
+	expect_order(test, pfn, VMEMMAP_PAGE_NR_PAGES, huge ? order : 0);
+	expect_order(test, pfn + VMEMMAP_PAGE_NR_PAGES, BIT(order) - VMEMMAP_PAGE_NR_PAGES,
+		     huge ? order : ilog2(VMEMMAP_PAGE_NR_PAGES));
+	expect_all_of_folio(test, folio, order);
+	expect_contents(test, folio);
+
+	KUNIT_ASSERT_TRUE(test, __dynmemmap_folio_populate(folio, GFP_KERNEL));
+	expect_order(test, pfn, BIT(order), 0);
+	expect_all_of_folio(test, folio, order);
+	folio_put(folio);
+}
+
+static const unsigned int sharing_orders[] = { DYNMEMMAP_PART_MIN_ORDER, 8, DYNMEMMAP_AREA_ORDER };
+
+KUNIT_ARRAY_PARAM(sharing, sharing_orders, folio_order_describe);
+
 static void huge_folio_answers_in_every_state(struct kunit *test)
 {
 	struct folio *folio = take_folio(test);
@@ -456,6 +494,7 @@ static struct kunit_case page_cases[] = {
 	KUNIT_CASE(free_pages_are_single),
 	KUNIT_CASE(donor_is_described_by_itself),
 	KUNIT_CASE_PARAM(folio_of_any_order, folio_gen_params),
+	KUNIT_CASE_PARAM(folio_shares_its_tails, sharing_gen_params),
 	KUNIT_CASE(huge_folio_answers_in_every_state),
 	KUNIT_CASE(freed_huge_folio_has_addresses),
 	KUNIT_CASE(what_is_not_there_is_not_described),
