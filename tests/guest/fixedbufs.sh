@@ -19,7 +19,7 @@
 tracing=/sys/kernel/tracing
 thp=/sys/kernel/mm/transparent_hugepage
 movable=
-! booted_with movablecore=1G || movable=yes
+[[ $(</proc/cmdline) != *movablecore* ]] || movable=yes
 
 directio()	# KIND ACTION
 {
@@ -93,7 +93,7 @@ for kind in thp hugetlb shm; do
 		expect_success "$kind: $action" directio $kind $action
 	done
 	expect_success "$kind: all pins are gone" eventually 5 eval '(($(pins_left) == 0))'
-	for turn in {1..5}; do
+	for turn in {1..3}; do
 		expect_success "$kind: nor are there any when it is killed, $turn" killed $kind
 	done
 done
