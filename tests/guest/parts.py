@@ -4,7 +4,7 @@
 
 usage: parts.py FILE fill|punch|again|churn SEED
 
-  fill   write it: 64 huge pages, if the file system makes such
+  fill   write it: 16 huge pages, if the file system makes such
   punch  a hole of one page in each huge one, where that hurts most: then a half, a
          quarter and an eighth of it stay in one piece
   again  more holes, in those pieces
@@ -23,7 +23,7 @@ from libc import call, must
 
 PAGE, HUGE = 4096, 2 << 20
 PAGES = HUGE // PAGE
-AREAS = 64
+AREAS = 16
 KEEP_SIZE_PUNCH_HOLE = 3
 
 
@@ -87,7 +87,7 @@ def again(file):
 
 def churn(file, seed):
     rng = random.Random(seed)
-    for _ in range(2000):
+    for _ in range(500):
         page = rng.randrange(AREAS * PAGES)
         what = rng.randrange(5)
         if what == 0:

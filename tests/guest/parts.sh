@@ -32,16 +32,16 @@ mkdir -p /mnt/huge
 mount -t tmpfs -o huge=always,size=256M tmpfs /mnt/huge
 remember_memmap
 
-expect_success "64 huge pages are filled" parts fill
+expect_success "16 huge pages are filled" parts fill
 if huge_files; then
-	expect "they have few struct pages" "$(dm areas_huge)" -ge 64
+	expect "they have few struct pages" "$(dm areas_huge)" -ge 16
 	frames=$(frames_in_use)
 fi
 expect_success "one small page is taken out of each" parts punch
 if huge_files; then
 	frames=$(($(frames_in_use) - frames))
-	note "$frames vmemmap pages more for 64 huge pages"
-	expect "four vmemmap pages of eight were populated, at most" "$frames" -le $((3 * 64 + 32))
+	note "$frames vmemmap pages more for 16 huge pages"
+	expect "four vmemmap pages of eight were populated, at most" "$frames" -le $((3 * 16 + 24))
 fi
 expect_success "more are taken out of the pieces" parts again
 for seed in 1 2 3; do
