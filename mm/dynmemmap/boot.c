@@ -15,6 +15,7 @@
 #include <linux/kexec_handover.h>
 #include <linux/memblock.h>
 #include <linux/page-isolation.h>
+#include <linux/sizes.h>
 #include <linux/suspend.h>
 #include <xen/xen.h>
 #include <asm/dma.h>
@@ -26,6 +27,9 @@
 
 /* Frames over what boot itself needs, for the first areas that are lent. */
 #define BOOT_SPARE_NR_FRAMES	(2 * DYNMEMMAP_RESERVE_MIN_FRAMES)
+
+/* 64 MiB: for 4 GiB of memory that is reserved. */
+#define BOOT_CHUNK_MAX_FRAMES	(SZ_64M / PAGE_SIZE)
 
 DEFINE_STATIC_KEY_MAYBE(CONFIG_DYNAMIC_MEMMAP_DEFAULT_ON, dynmemmap_key);
 EXPORT_SYMBOL_GPL(dynmemmap_key);
@@ -317,6 +321,17 @@ static void __init boot_add_chunk(int nid, unsigned long nr_frames)
 	memmap_boot_pages_add(nr_frames);
 }
 
+/* No larger than need be in one piece: hugetlb pages may have taken most memory. */
+static void __init boot_add_chunks(int nid, unsigned long nr_frames)
+{
+	unsigned long nr;
+
+	for (; nr_frames; nr_frames -= nr) {
+		nr = min(nr_frames, BOOT_CHUNK_MAX_FRAMES);
+		boot_add_chunk(nid, nr);
+	}
+}
+
 static bool __init boot_take_frames(const struct dynmemmap_area *area, struct page **frames)
 {
 	unsigned int nr_frames = DYNMEMMAP_AREA_NR_FRAMES + dynmemmap_vmemmap_needs_table(area);
@@ -376,7 +391,7 @@ static void __init boot_map_used(bool fill)
 			nr_frames = boot_count_frames(nid);
 			if (!nr_frames)
 				continue;
-			boot_add_chunk(nid, nr_frames);
+			boot_add_chunks(nid, nr_frames);
 			again = true;
 		}
 		while ((area = boot_next_area(area))) {
