@@ -18,10 +18,10 @@ import random
 import signal
 import sys
 
-from libc import call, must
+from libc import HUGE, MAP_FIXED, call, map_areas, must
 from uring import READ_FIXED, WRITE_FIXED, Ring
 
-PAGE, HUGE = 4096, 2 << 20
+PAGE = 4096
 AREAS = 3
 SIZE = AREAS * HUGE
 MAP_HUGETLB, MADV_HUGEPAGE, MADV_NOHUGEPAGE = 0x40000, 14, 15
@@ -34,12 +34,7 @@ class Buffer:
     """Memory that begins with an area, and a hole of one area after it."""
 
     def __init__(self, kind, seed):
-        room = call("mmap", 0, SIZE + 2 * HUGE, mmap.PROT_READ,
-                    mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, -1, 0)
-        self.base = (room + HUGE - 1) // HUGE * HUGE
-        call("munmap", self.base, SIZE + HUGE)
-        call("mmap", self.base, SIZE, mmap.PROT_READ | mmap.PROT_WRITE,
-             FLAGS[kind] | 0x10, -1, 0)
+        self.base = map_areas(SIZE, FLAGS[kind])
         if kind != "hugetlb":
             call("madvise", self.base, SIZE, MADV_NOHUGEPAGE if kind == "small" else MADV_HUGEPAGE)
         self.view = memoryview((ctypes.c_char * SIZE).from_address(self.base)).cast("B")
@@ -148,7 +143,7 @@ def fixed_mixed(fd, kind):
         source = Buffer(kind, 7)
         wanted = bytes(source.view)
         call("mmap", source.base + first, size, mmap.PROT_READ | mmap.PROT_WRITE,
-             FLAGS["small"] | 0x10, -1, 0)
+             FLAGS["small"] | MAP_FIXED, -1, 0)
         call("madvise", source.base + first, size, MADV_NOHUGEPAGE)
         source.view[first:first + size] = wanted[first:first + size]
         must(Fixed(source).write(fd, source, 0, SIZE) == SIZE, "short write")

@@ -19,13 +19,13 @@ import struct
 import sys
 import time
 
-from libc import call, must
+from libc import HUGE, MAP_FIXED, call, in_child, must, start
 
-PAGE, HUGE = 4096, 2 << 20
+PAGE = 4096
 PAGES = HUGE // PAGE
 AREAS = 6
 PROT_RW, PROT_READ = 3, 1
-MAP_PRIVATE_ANONYMOUS, MAP_FIXED = 0x22, 0x10
+MAP_PRIVATE_ANONYMOUS = 0x22
 MREMAP_TO = 3
 MADV_DONTNEED, MADV_FREE, MADV_MERGEABLE, MADV_HUGEPAGE = 4, 8, 12, 14
 MADV_PAGEOUT, MADV_COLLAPSE = 21, 25
@@ -83,21 +83,6 @@ class Memory:
         call("munmap", self.base, self.size)
 
 
-def in_child(function):
-    """Run it in a child; it must succeed."""
-    child = os.fork()
-    if not child:
-        status = 1
-        try:
-            function()
-            status = 0
-        except (AssertionError, OSError) as error:
-            print(error, flush=True)
-        finally:
-            os._exit(status)
-    must(os.waitpid(child, 0)[1] == 0, "the child failed")
-
-
 def protect(memory):
     for page in memory.each_middle():
         call("mprotect", memory.address(page), PAGE, PROT_READ)
@@ -153,14 +138,7 @@ def fork_parent_writes(memory):
         os.read(go[0], 1)
         memory.verify()
     go = os.pipe()
-    process = os.fork()
-    if not process:
-        status = 1
-        try:
-            child()
-            status = 0
-        finally:
-            os._exit(status)
+    process = start(child)
     for page in memory.each_middle():
         memory.write(page, 78)
     os.write(go[1], b"g")

@@ -2,8 +2,11 @@
 """What the programs of the guest tests have in common."""
 
 import ctypes
+import mmap
 import os
 
+HUGE = 2 << 20
+MAP_FIXED = 0x10
 LIBC = ctypes.CDLL(None, use_errno=True)
 LIBC.mmap.restype = LIBC.mremap.restype = ctypes.c_long
 
@@ -20,3 +23,33 @@ def call(name, *args):
         error = ctypes.get_errno()
         raise OSError(error, f"{name}: {os.strerror(error)}")
     return result
+
+
+def start(function):
+    """A child that runs it. Its status is 0 unless that raises something."""
+    child = os.fork()
+    if not child:
+        status = 1
+        try:
+            function()
+            status = 0
+        except (AssertionError, OSError) as error:
+            print(error, flush=True)
+        finally:
+            os._exit(status)
+    return child
+
+
+def in_child(function):
+    """Run it in a child; it must succeed."""
+    must(os.waitpid(start(function), 0)[1] == 0, "the child failed")
+
+
+def map_areas(size, flags, fd=-1):
+    """Memory that begins with an area, and a hole of one area after it."""
+    room = call("mmap", 0, size + 2 * HUGE, mmap.PROT_READ,
+                mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, -1, 0)
+    base = (room + HUGE - 1) // HUGE * HUGE
+    call("munmap", base, size + HUGE)
+    return call("mmap", base, size, mmap.PROT_READ | mmap.PROT_WRITE,
+                flags | MAP_FIXED, fd, 0)
