@@ -2,9 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Direct I/O between huge pages and a disk, and verify every byte.
 
-usage: directio.py DISK KIND ACTION
+usage: directio.py DISK KIND ACTION [FAR...]
 
-  KIND  thp, hugetlb, shm (the last may consist of small pages), small
+  KIND  thp, hugetlb, shm (the last may consist of small pages), small, or a
+        directory of a file system with -o dax
+  FAR   DEVICE[+BYTES]: what is written to DISK must be there, too; after "via:",
+        and as one bio; after "not:", it must be something else
 
 Says how ACTION failed.
 """
@@ -15,11 +18,12 @@ import functools
 import mmap
 import os
 import random
+import re
 import signal
 import sys
 
-from libc import HUGE, MAP_FIXED, call, map_areas, must
-from uring import READ_FIXED, WRITE_FIXED, Ring
+from libc import HUGE, call, map_areas, must
+from uring import ENTRIES, READ, READ_FIXED, WRITE, WRITE_FIXED, Ring
 
 PAGE = 4096
 AREAS = 3
@@ -28,20 +32,49 @@ MAP_HUGETLB, MADV_HUGEPAGE, MADV_NOHUGEPAGE = 0x40000, 14, 15
 FLAGS = {"thp": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, "small": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS,
          "hugetlb": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_HUGETLB,
          "shm": mmap.MAP_SHARED | mmap.MAP_ANONYMOUS}
+DM, TRACE = "/sys/kernel/mm/dynamic_memmap", "/sys/kernel/tracing/trace"
+FAR = []
 
 
 class Buffer:
     """Memory that begins with an area, and a hole of one area after it."""
 
     def __init__(self, kind, seed):
-        self.base = map_areas(SIZE, FLAGS[kind])
-        if kind != "hugetlb":
+        fd = dax_file(f"{kind}/{os.getpid()}") if kind.startswith("/") else -1
+        self.base = map_areas(SIZE, FLAGS.get(kind, mmap.MAP_SHARED), fd)
+        if fd >= 0:
+            os.close(fd)
+        elif kind != "hugetlb":
             call("madvise", self.base, SIZE, MADV_NOHUGEPAGE if kind == "small" else MADV_HUGEPAGE)
         self.view = memoryview((ctypes.c_char * SIZE).from_address(self.base)).cast("B")
         self.view[:] = random.Random(seed).randbytes(HUGE) * AREAS
 
     def __del__(self):
         call("munmap", self.base, SIZE)
+
+
+def dax_file(path):
+    """It lives as long as it is mapped."""
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+    os.unlink(path)
+    os.posix_fallocate(fd, 0, SIZE)
+    return fd
+
+
+class Far:
+    """Where else the data of a disk can be read."""
+
+    def __init__(self, text):
+        how, _, place = text.rpartition(":")
+        self.path, _, offset = place.partition("+")
+        self.offset, self.inverted, self.via = int(offset or 0), how == "not", how == "via"
+
+    def check(self, data):
+        fd, small = os.open(self.path, os.O_RDONLY | os.O_DIRECT), mmap.mmap(-1, len(data))
+        must(os.preadv(fd, [small], self.offset) == len(data), f"short read from {self.path}")
+        os.close(fd)
+        must((small[:] == data) != self.inverted,
+             f"{self.path} has {'the same' if self.inverted else 'other'} data")
 
 
 def transfer(function, fd, buffer, start, size, at=0):
@@ -66,6 +99,22 @@ class Plain:
 
     def read(self, fd, buffer, start, size):
         return transfer(os.preadv, fd, buffer, start, size)
+
+
+class Queued(Plain):
+    """By io_uring, from and to any memory."""
+
+    def __init__(self, *_):
+        self.ring = Ring()
+
+    def __del__(self):
+        self.ring.close()
+
+    def write(self, fd, buffer, start, size):
+        return self.ring.transfer(WRITE, fd, buffer.base + start, size)
+
+    def read(self, fd, buffer, start, size):
+        return self.ring.transfer(READ, fd, buffer.base + start, size)
 
 
 class Fixed:
@@ -96,6 +145,8 @@ def move(fd, kind, start, size, way=Plain):
     must(way.write(fd, source, start, size) == size, "short write")
     must(transfer(os.preadv, fd, small, 0, size) == size, "short read")
     must(small.view[:size] == source.view[start:start + size], "the disk has other data")
+    for far in FAR:
+        far.check(source.view[start:start + size])
     must(way.read(fd, target, start, size) == size, "short read")
     must(target.view[start:start + size] == source.view[start:start + size], "other data was read")
     rest = Buffer("small", -1)
@@ -243,8 +294,119 @@ def refused(fd, kind):
     must(transfer(os.pwritev, fd, buffer, 0, HUGE) == HUGE, "but it can be read")
 
 
+class Bios:
+    """What the block layer is given; stacks_trace in stacks.bash makes it tell."""
+
+    LINE = re.compile(r" (\w+): \(.*\) dev=(\d+) size=(\d+) done=(\d+) vectors=(\d+) "
+                      r"length=(\d+) offset=(\d+)$", re.MULTILINE)
+
+    def __init__(self, *args):
+        with open(TRACE, "w", encoding="ascii"):
+            pass
+        function, *args = args
+        self.result = function(*args)
+        with open(TRACE, encoding="ascii") as trace:
+            self.text = trace.read()
+
+    def of(self, device, event="submitted"):
+        """Of each: size, number of bio_vecs (0 if they are another's), size and offset of
+        what the first of them gives."""
+        number = os.stat(device).st_rdev
+        number = os.major(number) << 20 | os.minor(number)
+        return [(size, vectors, min(length - done, size), offset + done)
+                for size, done, vectors, length, offset in
+                (tuple(map(int, line[2:])) for line in self.LINE.findall(self.text)
+                 if line[0] == event and int(line[1]) == number)]
+
+    def requests(self, device):
+        """Bytes of each that was given to the driver, if it is a driver of requests."""
+        number = os.stat(device).st_rdev
+        return [int(size) for size in re.findall(
+            rf"block_rq_issue: {os.major(number)},{os.minor(number)} \S+ (\d+) ", self.text)]
+
+
+def probe(fd, _):
+    """Bios of small pages are told as they are."""
+    small = Buffer("small", 7)
+    parts = [small.view[start:start + 512] for start in (PAGE + 512, 3 * PAGE, 5 * PAGE + 1024)]
+    bios = Bios(os.pwritev, fd, parts, 0)
+    must(bios.result == 1536, "short write")
+    must(bios.of(sys.argv[1]) == [(1536, 3, 512, 512)], f"bios: {bios.text}")
+
+
+def largest_request(device):
+    number = os.stat(device).st_rdev
+    with open(f"/sys/dev/block/{os.major(number)}:{os.minor(number)}/queue/max_sectors_kb",
+              encoding="ascii") as file:
+        return int(file.read()) << 10
+
+
+def counters():
+    """What must not change when huge pages are read and written."""
+    with open("/proc/vmstat", encoding="ascii") as file:
+        words = dict(line.split() for line in file)
+    return [words["thp_split_page"], words["thp_split_pmd"]]
+
+
+def one_bio(fd, kind):
+    """Whatever way it is asked for, an area is one bio_vec, and two areas are one bio."""
+    # A file that may be truncated cannot be registered.
+    for way in (Plain, Queued) if kind.startswith("/") else (Plain, Queued, Fixed):
+        for start, size in ((0, HUGE), (5 * PAGE + 512, HUGE - 6 * PAGE),
+                            (HUGE - 3 * PAGE - 512, HUGE)):
+            see_bios(fd, kind, way, start, size)
+
+
+def see_bios(fd, kind, way, start, size):
+    disk, dynamic = sys.argv[1], os.path.isdir(DM)
+    source, target = Buffer(kind, start), Buffer(kind, -1)
+    with_ring = way(source, target)
+    before = counters()
+    # Those of a registered buffer are not the bio's own.
+    vectors = 0 if way is Fixed else (start + size - 1) // HUGE + 1
+    expected = [(size, vectors, min(size, HUGE - start), start)]
+    for function, buffer in ((with_ring.write, source), (with_ring.read, target)):
+        what = f"{kind}, {way.__name__} {function.__name__} of {size} at {start}"
+        bios = Bios(function, fd, buffer, start, size)
+        must(bios.result == size, f"{what}: {bios.result}")
+        must("reason=split" not in bios.text, f"{what}: an area was split")
+        told = bios.of(disk)
+        if told != expected:
+            print(f"{what}: bios {told}")
+            must(not dynamic, "not one bio with one bio_vec for each area")
+        told = bios.requests(disk)
+        must(told in ([], [size]) or size > largest_request(disk), f"{what}: requests {told}")
+        for far in FAR if dynamic and function == with_ring.write else ():
+            told = [bio[:1] + bio[2:] for bio in bios.of(far.path, "queued")]
+            must(not far.via or told == [expected[0][:1] + expected[0][2:]],
+                 f"{what}: bios of {far.path} {told}")
+    must(target.view[start:start + size] == source.view[start:start + size],
+         f"{what}: other data was read")
+    for far in FAR:
+        far.check(source.view[start:start + size])
+    must(counters() == before, f"{what}: a huge page was split")
+
+
+def forever(fd, kind):
+    """Writes and reads until it is killed, or the disk is no more; several at a time."""
+    ring, buffer, rng = Ring(), Buffer(kind, 12), random.Random()
+    areas = os.lseek(fd, 0, os.SEEK_END) // HUGE
+
+    def start():
+        ring.submit(rng.choice((READ, WRITE)), fd, buffer.base + rng.randrange(0, SIZE - HUGE, 512),
+                    HUGE, rng.randrange(areas) * HUGE)
+
+    for _ in range(ENTRIES):
+        start()
+    print("running", flush=True)
+    while True:
+        must(ring.wait() == HUGE, "short transfer, or an error")
+        start()
+
+
 def main():
-    disk, kind, action = sys.argv[1:]
+    disk, kind, action, *far = sys.argv[1:]
+    FAR.extend(map(Far, far))
     fd = os.open(disk, os.O_RDWR | os.O_DIRECT)
     globals()[action](fd, kind)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""io_uring, one request at a time: there is no library for it here."""
+"""io_uring, one request at a time or several: there is no library for it here."""
 
 import contextlib
 import ctypes
@@ -11,7 +11,7 @@ from libc import call, must
 
 SETUP, ENTER, REGISTER = 425, 426, 427
 REGISTER_BUFFERS, UNREGISTER_BUFFERS = 0, 1
-READ_FIXED, WRITE_FIXED, SEND_ZC = 4, 5, 47
+READ_FIXED, WRITE_FIXED, READ, WRITE, SEND_ZC = 4, 5, 22, 23, 47
 # Of SEND_ZC, and of completions: more of them will come; this is the one that was to come.
 RECVSEND_FIXED_BUF, CQE_F_MORE, CQE_F_NOTIF = 4, 2, 8
 ENTER_GETEVENTS = 1
@@ -60,30 +60,36 @@ class Ring:
     def unregister(self):
         call("syscall", REGISTER, self.fd, UNREGISTER_BUFFERS, 0, 0)
 
-    def _submit(self, opcode, fd, address, size, at=0, index=0, priority=0):
+    def submit(self, opcode, fd, address, size, at=0, index=0, priority=0):
+        """At most ENTRIES of them, until each has been waited for."""
         entry = self._get(self.sq_tail) & self._get(self.sq_mask)
         struct.pack_into("<BBHiQQIIQH22x", self.sqes, entry * SQE_SIZE, opcode, 0, priority, fd,
                          at, address, size, 0, 0, index)
         self._advance(self.sq_tail)
-        return self._complete(1)
+        call("syscall", ENTER, self.fd, 1, 0, 0, 0, 0)
 
-    def _complete(self, submitted=0):
+    def _complete(self):
         """The next completion: its result, and its flags."""
         head = self._get(self.cq_head)
-        while submitted or self._get(self.cq_tail) == head:
-            call("syscall", ENTER, self.fd, submitted, 1, ENTER_GETEVENTS, 0, 0)
-            submitted = 0
+        while self._get(self.cq_tail) == head:
+            call("syscall", ENTER, self.fd, 0, 1, ENTER_GETEVENTS, 0, 0)
         done = self.cqes + CQE_SIZE * (head & self._get(self.cq_mask))
         self._advance(self.cq_head)
         return struct.unpack_from("<8xiI", self.rings, done)
 
-    def transfer(self, opcode, fd, address, size, at=0, index=0):
-        """Between a file and a part of the registered buffer INDEX: bytes, or -errno."""
-        return self._submit(opcode, fd, address, size, at, index)[0]
+    def wait(self):
+        """For one that is complete: bytes, or -errno."""
+        return self._complete()[0]
+
+    def transfer(self, *args, **more):
+        """Between a file and memory, or a part of the registered buffer INDEX."""
+        self.submit(*args, **more)
+        return self.wait()
 
     def send(self, fd, address, size, index=0):
         """A part of the registered buffer INDEX, without a copy: bytes, or -errno."""
-        result, flags = self._submit(SEND_ZC, fd, address, size, 0, index, RECVSEND_FIXED_BUF)
+        self.submit(SEND_ZC, fd, address, size, 0, index, RECVSEND_FIXED_BUF)
+        result, flags = self._complete()
         while flags & CQE_F_NOTIF:
             self.promised -= 1
             result, flags = self._complete()

@@ -1,0 +1,371 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Stacks of block devices, for the tests stacks-*.sh. A stack NAME is made by NAME_up,
+# undone by NAME_down, and is the device that NAME_top prints; NAME_far prints where
+# what was written to it can be seen, as directio.py wants it. All use the disks vda
+# and vdb, so there is one at a time.
+
+# shellcheck disable=SC2317 # called by name
+. "$DYNMEMMAP/tests/guest/lib.sh"
+
+config=/sys/kernel/config
+tracing=/sys/kernel/tracing
+nqn=nqn.2026-11.example:stacks
+# Who has lost the target gives up soon.
+nvme_options=nr_io_queues=2,reconnect_delay=1,ctrl_loss_tmo=2,fast_io_fail_tmo=1
+iqn=iqn.2026-11.example:stacks
+dax=/mnt/dax
+# There is no udev here.
+export DM_DISABLE_UDEV=1 MDADM_NO_UDEV=1
+
+put()	# VALUE FILE
+{
+	echo "$1" >"$2"
+}
+
+directio_program=(/usr/bin/python3 -BS "$DYNMEMMAP/tests/guest/directio.py")
+
+directio()	# DISK KIND ACTION [FAR...]
+{
+	"${directio_program[@]}" "$@"
+}
+
+sectors()	# DEVICE
+{
+	local name
+
+	name=$(readlink -f "$1") && cat "/sys/class/block/${name##*/}/size"
+}
+
+null_up()
+{
+	local disk=$config/nullb/stacks
+
+	mkdir "$disk" && put 64 "$disk/size" && put 512 "$disk/blocksize" &&
+		put 1 "$disk/memory_backed" && put 4096 "$disk/max_sectors" &&
+		put 1 "$disk/power"
+}
+
+null_down() { rmdir $config/nullb/stacks; }
+null_top() { echo /dev/stacks; }
+null_far() { :; }
+
+virtio_up() { :; }
+virtio_down() { :; }
+virtio_top() { echo /dev/vda; }
+virtio_far() { :; }
+
+brd_up() { :; }
+# Its pages are of the kernel until they are discarded.
+brd_down() { blkdiscard /dev/ram0; }
+brd_top() { echo /dev/ram0; }
+brd_far() { :; }
+
+loop_up() { losetup --direct-io=on /dev/loop0 /dev/vda; }
+loop_down() { losetup -d /dev/loop0; }
+loop_top() { echo /dev/loop0; }
+loop_far() { echo via:/dev/vda; }
+
+linear_up()
+{
+	dmsetup create linear --table "0 $(($(sectors /dev/vda) - 2048)) linear /dev/vda 2048"
+}
+
+linear_down() { dmsetup remove linear; }
+linear_top() { echo /dev/mapper/linear; }
+linear_far() { echo via:/dev/vda+$((2048 * 512)); }
+
+# Who has the key reads it, whichever way it was written; who has not, does not.
+crypt_up()
+{
+	local key table
+
+	key=$(printf '%02x' {1..64})
+	table="0 $(sectors /dev/vda) crypt aes-xts-plain64 $key 0 /dev/vda 0"
+	dmsetup create crypt --table "$table" && dmsetup create other --table "$table"
+}
+
+crypt_down() { dmsetup remove other && dmsetup remove crypt; }
+crypt_top() { echo /dev/mapper/crypt; }
+crypt_far() { echo not:/dev/vda /dev/mapper/other; }
+
+md_up()
+{
+	mdadm --quiet --build /dev/md0 --level=1 --raid-devices=2 --assume-clean \
+		/dev/vda /dev/vdb
+}
+
+md_down() { mdadm --quiet --stop /dev/md0; }
+md_top() { echo /dev/md0; }
+md_far() { echo via:/dev/vda via:/dev/vdb; }
+
+# A target on the loopback address, and the controller that is connected to it.
+nvme_target_up()
+{
+	local subsystem=$config/nvmet/subsystems/$nqn port=$config/nvmet/ports/1
+
+	mkdir -p "$subsystem/namespaces/1" "$port" && put 1 "$subsystem/attr_allow_any_host" &&
+		put /dev/vda "$subsystem/namespaces/1/device_path" &&
+		put 1 "$subsystem/namespaces/1/enable" &&
+		put tcp "$port/addr_trtype" && put ipv4 "$port/addr_adrfam" &&
+		put 127.0.0.1 "$port/addr_traddr" && put 4420 "$port/addr_trsvcid" &&
+		ln -s "$subsystem" "$port/subsystems/"
+}
+
+nvme_target_down()
+{
+	local subsystem=$config/nvmet/subsystems/$nqn port=$config/nvmet/ports/1
+
+	rm -f "$port/subsystems/$nqn" && rmdir "$port" &&
+		put 0 "$subsystem/namespaces/1/enable" &&
+		rmdir "$subsystem/namespaces/1" "$subsystem"
+}
+
+nvme_controller()
+{
+	local path
+
+	for path in /sys/class/nvme/nvme*; do
+		[[ -d $path ]] && echo "$path" && return
+	done
+	return 1
+}
+
+nvme_top()
+{
+	local path
+
+	for path in "$(nvme_controller)"/nvme*n*; do
+		[[ -b /dev/${path##*/} ]] && echo "/dev/${path##*/}" && return
+	done
+	return 1
+}
+
+nvme_is_there()
+{
+	[[ -b $(nvme_top) ]]
+}
+
+nvme_connect()
+{
+	put "transport=tcp,traddr=127.0.0.1,trsvcid=4420,nqn=$nqn,$nvme_options" \
+		/dev/nvme-fabrics &&
+		eventually 20 nvme_is_there
+}
+
+nvme_disconnect()
+{
+	put 1 "$(nvme_controller)/delete_controller"
+}
+
+nvme_is_gone()
+{
+	! nvme_controller >/dev/null
+}
+
+nvme_up() { nvme_target_up && nvme_connect; }
+
+nvme_down()
+{
+	{ nvme_is_gone || nvme_disconnect; } && nvme_target_down
+}
+
+nvme_far() { echo /dev/vda; }
+
+iscsi_target_up()
+{
+	local disk=$config/target/core/iblock_0/disk portal=$config/target/iscsi/$iqn/tpgt_1
+
+	mkdir -p "$disk" && put udev_path=/dev/vda "$disk/control" && put 1 "$disk/enable" &&
+		mkdir -p $config/target/iscsi &&
+		mkdir -p "$portal/np/127.0.0.1:3260" "$portal/lun/lun_0" &&
+		ln -s "$disk" "$portal/lun/lun_0/disk" &&
+		put 1 "$portal/attrib/generate_node_acls" &&
+		put 0 "$portal/attrib/demo_mode_write_protect" &&
+		put 1 "$portal/attrib/cache_dynamic_acls" &&
+		put 0 "$portal/attrib/authentication" && put 1 "$portal/enable"
+}
+
+iscsi_target_down()
+{
+	local disk=$config/target/core/iblock_0/disk portal=$config/target/iscsi/$iqn/tpgt_1
+
+	put 0 "$portal/enable" && rm "$portal/lun/lun_0/disk" &&
+		rmdir "$portal/lun/lun_0" "$portal/np/127.0.0.1:3260" "$portal" \
+			"${portal%/*}" "$disk" "${disk%/*}"
+}
+
+# Its files are where the root is read-only.
+iscsid_start()
+{
+	[[ -e /run/iscsid.pid ]] && return
+	mkdir -p /run/lock && mount -t tmpfs tmpfs /etc/iscsi &&
+		put InitiatorName=iqn.2026-11.example:initiator /etc/iscsi/initiatorname.iscsi &&
+		printf '%s = %s\n' node.startup manual node.session.auth.authmethod None \
+			node.session.timeo.replacement_timeout 1 \
+			'node.conn[0].timeo.noop_out_interval' 0 \
+			node.session.err_timeo.abort_timeout 2 \
+			node.session.err_timeo.lu_reset_timeout 2 \
+			node.session.err_timeo.tgt_reset_timeout 2 \
+			'node.conn[0].timeo.logout_timeout' 5 \
+			node.session.nr_sessions 1 >/etc/iscsi/iscsid.conf &&
+		iscsid && iscsiadm -m node -o new -T $iqn -p 127.0.0.1:3260,1
+}
+
+iscsid_stop()
+{
+	iscsiadm -k 0 && umount /etc/iscsi
+}
+
+iscsi_top()
+{
+	local path
+
+	for path in /sys/class/iscsi_session/session*/device/target*/*/block/*; do
+		[[ -b /dev/${path##*/} ]] && echo "/dev/${path##*/}" && return
+	done
+	return 1
+}
+
+iscsi_is_there()
+{
+	[[ -b $(iscsi_top) ]]
+}
+
+iscsi_connect()
+{
+	iscsiadm -m node -T $iqn -p 127.0.0.1:3260 --login &&
+		eventually 20 iscsi_is_there
+}
+
+iscsi_disconnect()
+{
+	iscsiadm -m node -T $iqn -p 127.0.0.1:3260 --logout
+}
+
+iscsi_is_gone()
+{
+	! compgen -G '/sys/class/iscsi_session/session*' >/dev/null
+}
+
+iscsi_up() { iscsi_target_up && iscsid_start && iscsi_connect; }
+
+iscsi_down()
+{
+	{ iscsi_is_gone || iscsi_disconnect; } && iscsid_stop && iscsi_target_down
+}
+
+iscsi_far() { echo /dev/vda; }
+
+# Where struct bio has the number of its bio_vecs depends on the configuration.
+bio_vcnt_offset()
+{
+	local offset=80 have
+
+	have=$(zcat /proc/config.gz)
+	[[ $have != *CONFIG_BLK_CGROUP=y* ]] || offset=$((offset + 16))
+	[[ $have != *CONFIG_BLK_CGROUP_IOCOST=y* ]] || offset=$((offset + 8))
+	[[ $have != *CONFIG_BLK_INLINE_ENCRYPTION=y* ]] || offset=$((offset + 8))
+	[[ $have != *CONFIG_BLK_DEV_INTEGRITY=y* ]] || offset=$((offset + 8))
+	echo $offset
+}
+
+# Every bio that is submitted and that is given to a driver, of which device, and what its
+# first bio_vec is; every request; every area that gets struct pages. This is what
+# directio.py reads, and its action "probe" tells whether it is true.
+stacks_trace()
+{
+	local fields
+
+	fields="dev=+52(+8(%di)):u32 size=+48(%di):u32 done=+56(%di):u32"
+	fields+=" vectors=+$(bio_vcnt_offset)(%di):u16"
+	fields+=" length=+8(+32(%di)):u32 offset=+12(+32(%di)):u32"
+	printf '%s\n' "p:stack/submitted submit_bio $fields" \
+		"p:stack/queued submit_bio_noacct_nocheck $fields" >$tracing/kprobe_events &&
+		put 1 $tracing/events/stack/enable &&
+		put 1 $tracing/events/block/block_rq_issue/enable &&
+		{ ! dm_on || put 1 $tracing/events/dynmemmap/dynmemmap_populate/enable; }
+}
+
+stacks_trace_end()
+{
+	! dm_on || put 0 $tracing/events/dynmemmap/dynmemmap_populate/enable
+	put 0 $tracing/events/block/block_rq_issue/enable
+	put 0 $tracing/events/stack/enable
+	: >$tracing/kprobe_events
+}
+
+no_pins_left()
+{
+	(($(pins_left) == 0))
+}
+
+# All that those who are gone had pinned, and mapped.
+no_huge_pages_left()
+{
+	no_pins_left && (($(meminfo AnonHugePages) + $(meminfo ShmemHugePages) == 0 &&
+		$(meminfo HugePages_Free) == $(meminfo HugePages_Total)))
+}
+
+# Persistent memory of memmap= needs no namespace; huge entries need large extents.
+dax_up()
+{
+	mkfs.ext4 -q -F -b 4096 -E stride=512,stripe_width=512 /dev/pmem0 &&
+		mkdir -p $dax && mount -o dax /dev/pmem0 $dax
+}
+
+# Huge pages of every kind are to be had, nothing else is in use.
+stacks_begin()
+{
+	mountpoint -q $config || mount -t configfs config $config
+	put advise /sys/kernel/mm/transparent_hugepage/shmem_enabled
+	remember_memmap
+	put 16 /proc/sys/vm/nr_hugepages
+	expect_success "there is a file system with -o dax" dax_up
+	stacks_split=$(vmstat thp_split_page)
+}
+
+stacks_end()
+{
+	expect "no folio was split" "$(vmstat thp_split_page)" -eq "$stacks_split"
+	expect_success "all pins are gone, and all huge pages" eventually 10 no_huge_pages_left
+	expect_success "the file system is unmounted" umount $dax
+	put 0 /proc/sys/vm/nr_hugepages
+	put 3 /proc/sys/vm/drop_caches
+	expect_memmap_back 15
+	expect_consistent
+}
+
+# What the block layer makes of an area is for the others to see, where it is not one
+# bio_vec by design.
+try_one_bio()	# STACK KIND FAR...
+{
+	local name="$1, $2: an area is one bio_vec, two areas are one bio" said
+
+	dm_on || name="$1, $2: there and back"
+	if said=$(directio "$("$1_top")" "$2" one_bio "${@:3}" 2>&1); then
+		ok "$name"
+	else
+		not_ok "$name"
+	fi
+	[[ -z $said ]] || note "$said"
+}
+
+try_stack()	# STACK
+{
+	local stack=$1 far kind action
+
+	expect_success "$stack: it is set up" "${stack}_up"
+	read -ra far <<<"$("${stack}_far")"
+	expect_success "bios are traced" stacks_trace
+	expect_success "$stack: bios are told as they are" directio "$("${stack}_top")" small probe
+	for kind in thp shm hugetlb $dax; do
+		try_one_bio "$stack" "$kind" "${far[@]}"
+	done
+	stacks_trace_end
+	for action in odd pieces refused; do
+		expect_success "$stack: $action" directio "$("${stack}_top")" thp $action "${far[@]}"
+	done
+	expect_success "$stack: it goes" "${stack}_down"
+}
