@@ -208,11 +208,10 @@ areas_agree()
 		END {
 			populated = count["areas_huge"] + count["areas_split"]
 			areas = populated + count["areas_idle"]
+			made = events["dynmemmap_populate"] - events["dynmemmap_unpopulate"]
+			given = events["dynmemmap_take_back"] - events["dynmemmap_lend"]
 			exit areas != count["full_memmap_bytes"] / 32768 ||
-				populated != events["dynmemmap_populate"] -
-					events["dynmemmap_unpopulate"] ||
-				count["pool_areas"] != events["dynmemmap_take_back"] -
-					events["dynmemmap_lend"] ||
+				populated != made || count["pool_areas"] != given ||
 				count["stock_free_frames"] > count["stock_frames"]
 		}' areas_{idle,huge,split} full_memmap_bytes pool_areas stock_free_frames stock_frames \
 		/proc/vmstat)
