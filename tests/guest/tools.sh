@@ -88,6 +88,8 @@ until_there_is_room()	# DIRECTORY FILES STEP COMMAND...
 		files=$((files + step))
 		mount -o "remount,nr_inodes=$files" "$dir"
 	done
+	# For what comes next.
+	mount -o remount,nr_inodes=1000 "$dir"
 	echo "$tries failures before"
 	((tries >= 3))
 }
