@@ -533,6 +533,8 @@ def vanish_from(route, kind, way, go_away, wanted):
     must(os.waitpid(child, 0)[1] == 0, f"{way}: the sender failed")
     must(received == sent, f"{way}: {sent} bytes were sent, {received} received")
     expect_released(kind, file)
+    if file >= 0:
+        os.close(file)
 
 
 def vanish(route, kind):
