@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # Huge pages are split, forked, written, swapped, collapsed and freed on four CPUs at
-# once, while others use up the memory and give it back, and every byte is verified.
+# once, while others use up the memory and give it back, and every byte is verified:
+# by processes of their own, and by threads that share them with each other and with
+# their children.
 #
 # kernels: dynamic
 # also: stock debug
@@ -16,13 +18,13 @@
 seconds=30
 [[ $KERNEL != debug ]] || seconds=120
 
-all_churn()
+four_times()	# ACTION SECONDS
 {
 	local seed job
 	local -a jobs=()
 
 	for seed in 1 2 3 4; do
-		"$DYNMEMMAP/tests/guest/huge.py" churn "$seconds" $((RANDOM * 4 + seed)) &
+		"$DYNMEMMAP/tests/guest/huge.py" "$1" "$2" $((RANDOM * 4 + seed)) &
 		jobs+=($!)
 	done
 	for job in "${jobs[@]}"; do
@@ -39,7 +41,10 @@ remember_memmap
 ! dm_on || echo 10 >"$DM/take_back_delay_ms"
 
 load_start --vm 1 --vm-bytes 60% --vm-method write64 --vm-hang 0 --vm-madvise hugepage
-expect_success "huge pages keep their contents" all_churn
+expect_success "huge pages keep their contents" four_times churn "$seconds"
+split=$(vmstat thp_split_pmd)
+expect_success "those that threads and children share, too" four_times races $((seconds * 2 / 3))
+expect "they were split" $(($(vmstat thp_split_pmd) - split)) -gt 20
 load_stop
 note "$(grep -E '^(thp_(fault_alloc|split_page|split_pmd|collapse_alloc|swpout)|pswpout) ' \
 	/proc/vmstat)"

@@ -3,11 +3,13 @@
 """Do to huge pages what splits them, and verify every byte.
 
 usage: huge.py ACTION...
-       huge.py churn SECONDS SEED
+       huge.py churn|races SECONDS SEED
 
 Where areas are counted, each ACTION also checks that its huge pages had few struct
 pages before, and all of them afterwards if it splits them. churn does one thing
 after another to the same pages, at random; its processes may be killed at any time.
+races does it from several threads and their children at once: each huge page belongs to
+all of them, and each small page of it to one.
 Says which ACTION failed and how.
 """
 
@@ -17,6 +19,7 @@ import random
 import signal
 import struct
 import sys
+import threading
 import time
 
 from libc import HUGE, MAP_FIXED, call, in_child, must, start
@@ -67,8 +70,9 @@ class Memory:
         for page in range(self.size // PAGE):
             self.write(page, seed)
 
-    def verify(self):
-        for page, seed in enumerate(self.seeds):
+    def verify(self, pages=None):
+        for page in range(len(self.seeds)) if pages is None else pages:
+            seed = self.seeds[page]
             if seed is None:
                 continue
             wanted = page_pattern(seed, page) if seed else bytes(PAGE)
@@ -255,10 +259,122 @@ def churn(seconds, seed):
     print(f"{rounds} rounds")
 
 
+class Racer(threading.Thread):
+    """One of the threads: every few pages, one of each huge page's is its own."""
+
+    THREADS = 3
+
+    def __init__(self, memory, number, seconds, seed):
+        super().__init__()
+        self.end = time.monotonic() + seconds
+        self.memory, self.number, self.random = memory, number, random.Random(seed + number)
+        self.pages = range(number, memory.size // PAGE, self.THREADS)
+        # With a page on both sides, so that nothing else fits where it is for a moment.
+        self.room = call("mmap", 0, 3 * PAGE, 0, MAP_PRIVATE_ANONYMOUS, -1, 0) + PAGE
+        self.failure, self.rounds = None, 0
+
+    def some(self, most):
+        return self.random.sample(self.pages, self.random.randrange(1, most))
+
+    def new_seed(self):
+        return self.random.randrange(1, 1 << 60)
+
+    def write(self, page):
+        self.memory.write(page, self.new_seed())
+
+    def map_anew(self, page):
+        call("mmap", self.memory.address(page), PAGE, PROT_RW,
+             MAP_PRIVATE_ANONYMOUS | MAP_FIXED, -1, 0)
+        call("madvise", self.memory.address(page), PAGE, MADV_HUGEPAGE)
+        self.memory.seeds[page] = 0
+
+    def unmap(self, page):
+        call("munmap", self.memory.address(page), PAGE)
+        self.map_anew(page)
+
+    def discard(self, page):
+        call("madvise", self.memory.address(page), PAGE, MADV_DONTNEED)
+        self.memory.seeds[page] = 0
+
+    def protect(self, page):
+        call("mprotect", self.memory.address(page), PAGE, PROT_READ)
+        self.memory.verify([page])
+        call("mprotect", self.memory.address(page), PAGE, PROT_RW)
+
+    def move(self, page):
+        here = self.memory.address(page)
+        for source, target in ((here, self.room), (self.room, here)):
+            call("mremap", source, PAGE, PAGE, MREMAP_TO, target)
+        call("mmap", self.room, PAGE, 0, MAP_PRIVATE_ANONYMOUS | MAP_FIXED, -1, 0)
+
+    def page_out(self, page):
+        call("madvise", self.memory.address(page), PAGE, MADV_PAGEOUT)
+
+    def whole(self, page):
+        """All of the area, with what others do in it just now."""
+        area = page // PAGES * PAGES
+        try:
+            call("madvise", self.memory.address(area), HUGE, MADV_COLLAPSE)
+        except OSError:
+            # There are holes in it, or somebody is faster.
+            pass
+
+    def split(self, page):
+        start = self.memory.address(page // PAGES * PAGES)
+        with open("/sys/kernel/debug/split_huge_pages", "w", encoding="ascii") as file:
+            file.write(f"{os.getpid()},{start:#x},{start + HUGE:#x}")
+
+    def fork(self, _):
+        """Of a child, only what belongs to this thread is known."""
+        def child():
+            self.memory.verify(self.some(100))
+            for page in self.some(60):
+                self.random.choice([self.write, self.write, self.unmap, self.discard,
+                                    self.protect, self.move])(page)
+            self.memory.verify(self.pages)
+        process = start(child)
+        killed = self.random.random() < 0.3
+        for page in self.some(60):
+            self.write(page)
+        if killed:
+            os.kill(process, signal.SIGKILL)
+        status = os.waitpid(process, 0)[1]
+        must(status == 0 or killed and status == signal.SIGKILL, "the child failed")
+
+    def run(self):
+        actions = [self.write, self.unmap, self.discard, self.protect, self.move, self.page_out,
+                   self.map_anew]
+        try:
+            while not self.failure and time.monotonic() < self.end:
+                for page in self.some(10):
+                    self.random.choice(actions)(page)
+                self.random.choice([self.fork, self.fork, self.whole, self.whole, self.split])(
+                    self.random.choice(self.pages))
+                self.memory.verify(self.some(50))
+                self.rounds += 1
+            self.memory.verify(self.pages)
+        except (AssertionError, OSError) as error:
+            self.failure = error
+
+
+def races(seconds, seed):
+    memory = Memory(2)
+    memory.fill(seed + 1)
+    racers = [Racer(memory, number, seconds, seed) for number in range(Racer.THREADS)]
+    for racer in racers:
+        racer.start()
+    for racer in racers:
+        racer.join()
+    for racer in racers:
+        must(not racer.failure, f"races, seed {seed}: {racer.failure}")
+    memory.verify()
+    print(f"{sum(racer.rounds for racer in racers)} rounds")
+
+
 def main():
     names = sys.argv[1:]
-    if len(names) == 3 and names[0] == "churn":
-        churn(float(names[1]), int(names[2]))
+    if len(names) == 3 and names[0] in ("churn", "races"):
+        {"churn": churn, "races": races}[names[0]](float(names[1]), int(names[2]))
         return 0
     if not names or not SPLITTERS.keys() | OTHERS.keys() >= set(names):
         sys.exit(f"{__doc__.strip()}\n\nactions: {' '.join([*SPLITTERS, *OTHERS])}")
