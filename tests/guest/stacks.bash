@@ -12,8 +12,8 @@
 config=/sys/kernel/config
 tracing=/sys/kernel/tracing
 nqn=nqn.2026-11.example:stacks
-# Who has lost the target gives up soon.
-nvme_options=nr_io_queues=2,reconnect_delay=1,ctrl_loss_tmo=2,fast_io_fail_tmo=1
+# A slow host is no reason to give a controller up.
+nvme_options=nr_io_queues=2,keep_alive_tmo=120
 iqn=iqn.2026-11.example:stacks
 dax=/mnt/dax
 # There is no udev here.
@@ -199,23 +199,26 @@ iscsi_target_down()
 # Its files are where the root is read-only.
 iscsid_start()
 {
-	[[ -e /run/iscsid.pid ]] && return
 	mkdir -p /run/lock && mount -t tmpfs tmpfs /etc/iscsi &&
 		put InitiatorName=iqn.2026-11.example:initiator /etc/iscsi/initiatorname.iscsi &&
 		printf '%s = %s\n' node.startup manual node.session.auth.authmethod None \
 			node.session.timeo.replacement_timeout 1 \
 			'node.conn[0].timeo.noop_out_interval' 0 \
-			node.session.err_timeo.abort_timeout 2 \
-			node.session.err_timeo.lu_reset_timeout 2 \
-			node.session.err_timeo.tgt_reset_timeout 2 \
-			'node.conn[0].timeo.logout_timeout' 5 \
 			node.session.nr_sessions 1 >/etc/iscsi/iscsid.conf &&
 		iscsid && iscsiadm -m node -o new -T $iqn -p 127.0.0.1:3260,1
 }
 
+iscsid_is_gone()	# PID
+{
+	! kill -0 "$1" 2>/dev/null
+}
+
 iscsid_stop()
 {
-	iscsiadm -k 0 && umount /etc/iscsi
+	local pid
+
+	read -r pid </run/iscsid.pid && iscsiadm -k 0 && eventually 20 iscsid_is_gone "$pid" &&
+		rm -f /run/iscsid.pid && umount /etc/iscsi
 }
 
 iscsi_top()
