@@ -758,6 +758,27 @@ static inline size_t dynmemmap_extract_bvec(struct iov_iter *iter, struct bio_ve
 	return __dynmemmap_extract_bvec(iter, bv, nr_vecs, max_size, extraction);
 }
 
+/**
+ * dynmemmap_page_to_head() - call a page by the head of its folio
+ * @page: the page, of which the caller has a reference; changed into the head
+ * @offset: an offset in the page; changed into the one in the folio
+ *
+ * For who puts together what is adjacent: pages of one folio are that if their heads
+ * and offsets say so, and no pointers to 4 KiB pages have to be compared.
+ *
+ * Context: any.
+ */
+static inline void dynmemmap_page_to_head(struct page **page, size_t *offset)
+{
+	struct folio *folio;
+
+	if (!dynmemmap_enabled())
+		return;
+	folio = page_folio(*page);
+	*offset += folio_page_idx(folio, *page) * PAGE_SIZE;
+	*page = &folio->page;
+}
+
 struct page **__dynmemmap_pin_folios(unsigned long start, size_t size, int *nr_folios,
 				     unsigned int *folio_shift, unsigned long *first_idx);
 
@@ -974,6 +995,8 @@ static inline struct page **dynmemmap_pin_folios(unsigned long start, size_t siz
 {
 	return NULL;
 }
+
+static inline void dynmemmap_page_to_head(struct page **page, size_t *offset) { }
 
 static inline struct page *dynmemmap_private_page(struct page *page) { return page; }
 
