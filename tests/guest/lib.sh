@@ -156,7 +156,8 @@ memmap_kib()
 # kernel uses memory long after programs have ended.
 memmap_of_idle()
 {
-	echo $(($(dm memmap_bytes) - ($(dm stock_free_frames) << 12) - ($(dm areas_split) << 15)))
+	echo $(($(dm memmap_bytes) - ($(dm stock_free_frames) << 12) -
+		($(dm areas_split) << 15) - ($(dm areas_huge) << 12)))
 }
 
 memmap_is_below()	# KIB
@@ -317,6 +318,20 @@ monitor()	# COMMAND
 	/usr/bin/python3 -I "$DYNMEMMAP/tools/vm-monitor" "$1"
 }
 
+# Cut the power; the test starts again as boot $VM_BOOT, and goes on counting with
+# power_returned. DISK is a disk of the host, and loses what its first sector held.
+power_cut()	# DISK
+{
+	echo "$tap_count $tap_failed" |
+		dd of="$1" bs=512 count=1 conv=sync oflag=direct status=none
+	monitor quit
+}
+
+power_returned()	# DISK
+{
+	read -r tap_count tap_failed <"$1"
+}
+
 # Any work that makes areas come and go, until load_stop.
 load_start()	# [STRESS_NG_OPTIONS...]
 {
@@ -429,6 +444,13 @@ drivers_are_known()	# PATH_IN_KERNEL_TREE...
 		printf 'kernel/%s.ko\n' "$@" >"$modules/modules.builtin" &&
 		: >"$modules/modules.order" &&
 		depmod
+}
+
+# NVDIMMs have room for labels, which say what their namespaces are. Without there is
+# one that is all of an NVDIMM.
+make_labels()
+{
+	ndctl disable-region all && ndctl init-labels --force all && ndctl enable-region all
 }
 
 # Areas of devices that have no struct pages: those of RAM are in the pool.

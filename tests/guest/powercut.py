@@ -1,0 +1,159 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""Write what must survive a power cut, and look for it afterwards.
+
+usage: powercut.py write DISK DIR...   start writers that never end; ends when all of
+                                       them have done much
+       powercut.py check DISK DIR...   is all there that they had synced?
+
+There are three writers for each DIR. Each counts what it has synced in a sector of
+its own of DISK, which loses nothing; the first sector is not theirs.
+"""
+
+import mmap
+import os
+import struct
+import sys
+import time
+
+from libc import must
+
+SECTOR = 512
+PAGE, AREA = mmap.PAGESIZE, 2 << 20
+SIZE = 128 << 20
+MUCH = 150
+MAP_SHARED_SYNC = 0x80003
+MADV_NOHUGEPAGE = 15
+
+
+class Counter:
+    """In a sector of a disk."""
+
+    def __init__(self, disk, number):
+        self.fd = os.open(disk, os.O_RDWR | os.O_DIRECT)
+        self.offset = (1 + number) * SECTOR
+        self.sector = mmap.mmap(-1, PAGE)
+
+    def set(self, count):
+        self.sector[:8] = struct.pack("<Q", count)
+        os.pwritev(self.fd, [memoryview(self.sector)[:SECTOR]], self.offset)
+
+    def get(self):
+        os.preadv(self.fd, [memoryview(self.sector)[:SECTOR]], self.offset)
+        return struct.unpack("<Q", self.sector[:8])[0]
+
+
+class Mapped:
+    """Records in pages of a file with holes: MAP_SYNC makes them blocks for good.
+
+    A processor would have to be told to write them back; an emulated one has no cache.
+    """
+
+    def __init__(self, path, seed):
+        fd = os.open(path, os.O_RDWR | os.O_CREAT)
+        os.ftruncate(fd, SIZE)
+        self.memory = mmap.mmap(fd, SIZE, flags=MAP_SHARED_SYNC)
+        self.seed = seed
+
+    def record(self, number):
+        return struct.pack("<QQ", self.seed, number + 1) * 4
+
+    def offset(self, number):
+        return number * 37 % (SIZE // PAGE) * PAGE
+
+    def write(self, number):
+        start = self.offset(number)
+        self.memory[start:start + 64] = self.record(number)
+
+    def read(self, number):
+        start = self.offset(number)
+        return self.memory[start:start + 64]
+
+    def check(self, count):
+        for number in range(count):
+            must(self.read(number) == self.record(number), f"record {number} is not what it was")
+        # The next one may have been under way; no others.
+        for number in range(count + 1, SIZE // PAGE):
+            must(self.read(number) == bytes(64), f"page {number} is not empty")
+
+
+class SmallPages(Mapped):
+    def __init__(self, path, seed):
+        super().__init__(path, seed)
+        self.memory.madvise(MADV_NOHUGEPAGE)
+
+
+class HugePages(Mapped):
+    """One record in each area in turn."""
+
+    def offset(self, number):
+        areas = SIZE // AREA
+        return number % areas * AREA + number // areas * PAGE
+
+
+class Files:
+    """Small ones with other names than they got at first."""
+
+    def __init__(self, path, seed):
+        self.path, self.seed = path, seed
+        os.makedirs(path, exist_ok=True)
+        self.dir = os.open(path, os.O_RDONLY)
+
+    def contents(self, number):
+        return struct.pack("<QQ", self.seed, number) * (256 + number % 256)
+
+    def write(self, number):
+        with open(f"{self.path}/new", "wb") as file:
+            file.write(self.contents(number))
+            file.flush()
+            os.fsync(file.fileno())
+        os.rename(f"{self.path}/new", f"{self.path}/{number}")
+        os.fsync(self.dir)
+
+    def check(self, count):
+        for number in range(count):
+            with open(f"{self.path}/{number}", "rb") as file:
+                must(file.read() == self.contents(number), f"file {number} is not what it was")
+
+
+KINDS = [SmallPages, HugePages, Files]
+
+
+def writers(dirs):
+    return [(kind, f"{path}/{kind.__name__}") for path in dirs for kind in KINDS]
+
+
+def write(disk, dirs):
+    output = os.open("/tmp/powercut", os.O_RDWR | os.O_CREAT | os.O_APPEND)
+    for seed, (kind, path) in enumerate(writers(dirs)):
+        if not os.fork():
+            # Whoever waits for the end of what we print does not wait for them.
+            os.dup2(output, 1)
+            os.dup2(output, 2)
+            writer, counter = kind(path, seed), Counter(disk, seed)
+            for number in range(SIZE // PAGE):
+                writer.write(number)
+                counter.set(number + 1)
+            os._exit(0)
+    counters = [Counter(disk, seed) for seed in range(len(writers(dirs)))]
+    while any(counter.get() < MUCH for counter in counters):
+        must(os.waitpid(-1, os.WNOHANG) == (0, 0), "a writer has ended: see /tmp/powercut")
+        time.sleep(0.2)
+
+
+def check(disk, dirs):
+    for seed, (kind, path) in enumerate(writers(dirs)):
+        count = Counter(disk, seed).get()
+        print(f"{path}: {count} were synced")
+        must(count >= MUCH, "they are not many")
+        kind(path, seed).check(count)
+
+
+def main():
+    if len(sys.argv) < 4 or sys.argv[1] not in ("write", "check"):
+        sys.exit(__doc__.strip())
+    (write if sys.argv[1] == "write" else check)(sys.argv[2], sys.argv[3:])
+
+
+if __name__ == "__main__":
+    main()
