@@ -659,7 +659,8 @@ static inline bool dynmemmap_device_init(unsigned long pfn, struct dev_pagemap *
  *
  * Context: as @gfp says. Process context.
  * Return: the area, which keeps them until dynmemmap_device_put_area(); NULL if they
- * are there anyway; ERR_PTR(-ENOMEM) if there is no memory for them.
+ * are there anyway; ERR_PTR(-ENOMEM) if there is no memory for them, ERR_PTR(-EBUSY) as
+ * long as somebody has pinned a huge page whose users are gone.
  */
 static inline struct dynmemmap_area *dynmemmap_device_get(unsigned long pfn,
 							  unsigned long nr_pages, gfp_t gfp)

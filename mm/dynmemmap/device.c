@@ -71,27 +71,54 @@ static void area_reset_tails(struct dynmemmap_area *area)
 }
 
 /*
- * As long as there is no user, the worker may take the struct pages. The first one
- * waits until no TLB remembers those that it has taken, and finds them fit for its
- * use: a HUGE area only for an entry that maps all of it.
+ * Find an area that nobody uses fit for its next use: a HUGE one only for an entry that
+ * maps all of it. Tails lead those who have pinned a page to the head of the folio that
+ * it was, whose reference is theirs: these stay as long as that is pinned.
+ * Return: 0; -EBUSY if the folio is pinned, -ENOMEM.
  */
-static noinline void area_use_first(struct dynmemmap_area *area, bool huge)
+static int area_prepare_use(struct dynmemmap_area *area, bool huge)
+{
+	const bool was_huge = READ_ONCE(area->state) == DYNMEMMAP_HUGE;
+
+	lockdep_assert_held(&dynmemmap_device_mutex);
+	if (!was_huge && !area_has_old_tails(area))
+		return 0;
+	if (page_ref_count(dynmemmap_area_page(area, 0)) > dynmemmap_device_base_refs(area))
+		return -EBUSY;
+	if (was_huge && huge)
+		return 0;
+	/* It stays populated if it is known to be bad. */
+	if (was_huge && !dynmemmap_unpopulate_area(area, "device") &&
+	    !dynmemmap_populate_tails(area, GFP_NOWAIT, "device"))
+		return -ENOMEM;
+	if (area_has_old_tails(area))
+		area_reset_tails(area);
+	return 0;
+}
+
+/*
+ * As long as there is no user, the worker may take the struct pages. The first one
+ * waits until no TLB remembers those that it has taken.
+ */
+static noinline int area_use_first(struct dynmemmap_area *area, bool huge)
 {
 	guard(mutex)(&dynmemmap_device_mutex);
 	if (!atomic_long_read(&area->nr_users)) {
-		/* While a page of it is pinned, it cannot be. */
-		if (!huge && READ_ONCE(area->state) == DYNMEMMAP_HUGE)
-			dynmemmap_unpopulate_area(area, "device");
-		if (area_has_old_tails(area))
-			area_reset_tails(area);
+		int err = area_prepare_use(area, huge);
+
+		if (err)
+			return err;
 	}
 	atomic_long_inc(&area->nr_users);
+	return 0;
 }
 
-static void area_use(struct dynmemmap_area *area, bool huge)
+/* Return: 0; an error if it cannot be used now. */
+static int area_use(struct dynmemmap_area *area, bool huge)
 {
-	if (unlikely(!atomic_long_inc_not_zero(&area->nr_users)))
-		area_use_first(area, huge);
+	if (likely(atomic_long_inc_not_zero(&area->nr_users)))
+		return 0;
+	return area_use_first(area, huge);
 }
 
 static void area_unuse(struct dynmemmap_area *area)
@@ -146,10 +173,13 @@ struct dynmemmap_area *__dynmemmap_device_get(unsigned long pfn, unsigned long n
 	const bool huge = nr_pages == DYNMEMMAP_AREA_NR_PAGES && compound_info_has_mask();
 	struct dynmemmap_area *area = device_area_of(pfn);
 	u8 wanted;
+	int err;
 
 	if (!area)
 		return NULL;
-	area_use(area, huge);
+	err = area_use(area, huge);
+	if (err)
+		return ERR_PTR(err);
 	wanted = dynmemmap_vmemmap_pages(pfn, nr_pages);
 	if (likely(area_has(area, wanted, huge)) ||
 	    area_populate(area, wanted, huge, gfp & GFP_RECLAIM_MASK))
@@ -219,7 +249,8 @@ bool __dynmemmap_device_make(unsigned long pfn, unsigned int order, gfp_t gfp)
 
 	if (!area || (area_is_made(area) && area_has(area, wanted, huge)))
 		return true;
-	area_use(area, huge);
+	if (area_use(area, huge))
+		return false;
 	populated = area_populate(area, wanted, huge, gfp);
 	if (!populated || !area_make(area, order))
 		area_unuse(area);
@@ -237,13 +268,14 @@ EXPORT_SYMBOL_GPL(__dynmemmap_device_make);
  */
 void dynmemmap_device_show(struct dynmemmap_area *area)
 {
-	area_use(area, false);
+	if (area_use(area, false))
+		return;
 	area_populate(area, DYNMEMMAP_ALL_VMEMMAP_PAGES, false, GFP_KERNEL);
 	area_unuse(area);
 }
 
 /**
- * dynmemmap_device_is_shown() - did dynmemmap_device_show() find memory?
+ * dynmemmap_device_is_shown() - could dynmemmap_device_show() do that?
  * @area:	an area of a device
  *
  * Context: as for dynmemmap_device_show().

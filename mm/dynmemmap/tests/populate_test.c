@@ -441,6 +441,37 @@ static void device_area_changes_its_kind(struct kunit *test)
 	give_device_area(area);
 }
 
+/* A copy of shared blocks is made without waiting for who has pinned them. */
+static void device_area_waits_for_pins(struct kunit *test)
+{
+	struct dynmemmap_area *area = take_device_area(test);
+	unsigned long pfn = dynmemmap_area_pfn(area);
+	struct page *last = dynmemmap_area_page(area, DYNMEMMAP_AREA_NR_PAGES - 1);
+	struct folio *folio;
+	/* As above. */
+	CLASS(dynmemmap_range, range)(pfn, pfn);
+
+	use_device_area(test, area, 0, DYNMEMMAP_AREA_NR_PAGES);
+	folio = device_folio_init(area);
+	folio_set_count(folio, 1);
+	dax_folio_reset_order(folio);
+	dynmemmap_device_put(pfn);
+	KUNIT_EXPECT_FALSE(test, area_gives_up(area));
+	KUNIT_EXPECT_PTR_EQ(test, dynmemmap_device_get(pfn + 100, 1, GFP_KERNEL),
+			    ERR_PTR(-EBUSY));
+	KUNIT_EXPECT_PTR_EQ(test, dynmemmap_device_get(pfn, DYNMEMMAP_AREA_NR_PAGES, GFP_KERNEL),
+			    ERR_PTR(-EBUSY));
+	/* It goes where it came from. */
+	KUNIT_EXPECT_PTR_EQ(test, page_folio(last), folio);
+	page_ref_dec(&page_folio(last)->page);
+
+	use_device_area(test, area, 100, 1);
+	expect_device_page(test, dynmemmap_area_page(area, 100));
+	dynmemmap_device_put(pfn + 100);
+	KUNIT_EXPECT_TRUE(test, area_gives_up(area));
+	give_device_area(area);
+}
+
 static void device_keeps_what_it_has_made(struct kunit *test)
 {
 	struct dynmemmap_area *area = take_device_area(test);
@@ -706,6 +737,7 @@ static struct kunit_case dynmemmap_cases[] = {
 	KUNIT_CASE(device_area_has_what_is_used),
 	KUNIT_CASE(device_area_is_huge),
 	KUNIT_CASE(device_area_changes_its_kind),
+	KUNIT_CASE(device_area_waits_for_pins),
 	KUNIT_CASE(device_keeps_what_it_has_made),
 	KUNIT_CASE(device_makes_single_pages),
 #endif
