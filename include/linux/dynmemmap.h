@@ -634,6 +634,7 @@ void __dynmemmap_device_put_area(struct dynmemmap_area *area);
 void __dynmemmap_device_hold(unsigned long pfn);
 void __dynmemmap_device_put(unsigned long pfn);
 bool __dynmemmap_device_make(unsigned long pfn, unsigned int order, gfp_t gfp);
+bool __dynmemmap_device_make_range(unsigned long pfn, unsigned long nr_pages);
 struct zone *__dynmemmap_device_zone(unsigned long pfn);
 
 /**
@@ -718,6 +719,21 @@ static inline void dynmemmap_device_put(unsigned long pfn)
 static inline bool dynmemmap_device_make(unsigned long pfn, unsigned int order, gfp_t gfp)
 {
 	return !dynmemmap_enabled() || __dynmemmap_device_make(pfn, order, gfp);
+}
+
+/**
+ * dynmemmap_device_make_range() - have the struct pages of device memory, for good
+ * @pfn: the first page frame
+ * @nr_pages: how many; nobody uses them as huge pages
+ *
+ * For who takes all of a device for himself. They stay until the memory is removed.
+ *
+ * Context: process context, may sleep.
+ * Return: true if they are there; false if there is no memory for all of them.
+ */
+static inline bool dynmemmap_device_make_range(unsigned long pfn, unsigned long nr_pages)
+{
+	return !dynmemmap_enabled() || __dynmemmap_device_make_range(pfn, nr_pages);
 }
 
 /**
@@ -977,6 +993,11 @@ static inline void dynmemmap_device_hold(unsigned long pfn) { }
 static inline void dynmemmap_device_put(unsigned long pfn) { }
 
 static inline bool dynmemmap_device_make(unsigned long pfn, unsigned int order, gfp_t gfp)
+{
+	return true;
+}
+
+static inline bool dynmemmap_device_make_range(unsigned long pfn, unsigned long nr_pages)
 {
 	return true;
 }

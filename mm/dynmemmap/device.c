@@ -258,6 +258,20 @@ bool __dynmemmap_device_make(unsigned long pfn, unsigned int order, gfp_t gfp)
 }
 EXPORT_SYMBOL_GPL(__dynmemmap_device_make);
 
+bool __dynmemmap_device_make_range(unsigned long pfn, unsigned long nr_pages)
+{
+	const unsigned long nr_each = DYNMEMMAP_AREA_NR_PAGES / DYNMEMMAP_AREA_NR_FRAMES;
+	const unsigned long end_pfn = pfn + nr_pages;
+
+	for (; pfn < end_pfn; pfn = ALIGN_DOWN(pfn, nr_each) + nr_each) {
+		if (!__dynmemmap_device_make(pfn, 0, GFP_KERNEL))
+			return false;
+		cond_resched();
+	}
+	return true;
+}
+EXPORT_SYMBOL_GPL(__dynmemmap_device_make_range);
+
 /**
  * dynmemmap_device_show() - have struct pages for somebody who holds a range
  * @area:	an area of a device
