@@ -17,6 +17,7 @@
 #include <linux/mmdebug.h>
 #include <linux/mmzone.h>
 #include <linux/spinlock.h>
+#include <linux/string.h>
 #include <linux/types.h>
 
 #endif /* _MM_DYNMEMMAP_KERNEL_DEPS_H */

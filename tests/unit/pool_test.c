@@ -52,7 +52,7 @@ static void pool_starts_empty(void)
 	CHECK(pool.compact_pfn == DYNMEMMAP_COMPACT_DONE);
 	CHECK(!pool.nr_scattered_left && !pool.nr_lent_compacted);
 	CHECK(pool.nr_in_use_compacted == ULONG_MAX);
-	CHECK(!dynmemmap_cache_first(&pool) && !dynmemmap_cache_last(&pool) && !pool.tail);
+	CHECK(!dynmemmap_cache_first(&pool) && !dynmemmap_cache_last(&pool) && !pool.tails[0]);
 	pool_check(0);
 	cache_check(0);
 }

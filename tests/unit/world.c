@@ -139,7 +139,7 @@ static void vmemmap_map(struct world *world, const struct dynmemmap_area *area,
 	for (i = 0; i < DYNMEMMAP_AREA_NR_FRAMES; i++, entry++) {
 		if (!frames[i])
 			continue;
-		CHECK(!*entry || *entry == area->zone->pool.tail);
+		CHECK(!*entry || *entry == area->zone->pool.tails[HUGE_TAIL]);
 		WRITE_ONCE(*entry, frames[i]);
 		ledger_map(&world->ledger, page_to_pfn(world, frames[i]), area->area_nr);
 		memmap_make(area_memmap(world, area) + i * FRAME_NR_STRUCT_PAGES, mapping);
@@ -168,7 +168,7 @@ static void vmemmap_unmap(struct world *world, const struct dynmemmap_area *area
 		frames[i] = world->page_table[area->area_nr][i];
 		CHECK(frames[i]);
 		WRITE_ONCE(world->page_table[area->area_nr][i], NULL);
-		if (frames[i] == area->zone->pool.tail) {
+		if (frames[i] == area->zone->pool.tails[HUGE_TAIL]) {
 			frames[i] = NULL;
 			continue;
 		}
@@ -580,26 +580,26 @@ static bool populate(struct actor *actor, struct dynmemmap_area *area)
 
 static struct page *area_tail(struct actor *actor, struct dynmemmap_area *area)
 {
-	struct dynmemmap_pool *pool = &area->zone->pool;
+	struct page **tail = &area->zone->pool.tails[HUGE_TAIL];
 	struct page *frames[DYNMEMMAP_AREA_NR_FRAMES];
 	struct world *world = actor->world;
 
 	/* Pairs with the smp_store_release() below. */
-	if (smp_load_acquire(&pool->tail))
-		return pool->tail;
+	if (smp_load_acquire(tail))
+		return *tail;
 	if (!frames_take(actor, frames, BIT(0)))
 		return NULL;
 	world->contents[page_to_pfn(world, frames[0])] = world_content_of_tail(area->zone);
 	pthread_mutex_lock(&world->node_lock);
-	if (!pool->tail) {
+	if (!*tail) {
 		ledger_share(&world->ledger, page_to_pfn(world, frames[0]));
 		/* What it holds, before others use it. */
-		smp_store_release(&pool->tail, frames[0]);
+		smp_store_release(tail, frames[0]);
 		frames[0] = NULL;
 	}
 	pthread_mutex_unlock(&world->node_lock);
 	frames_put(world, frames, DYNMEMMAP_AREA_NR_FRAMES);
-	return pool->tail;
+	return *tail;
 }
 
 static bool populate_huge(struct actor *actor, struct dynmemmap_area *area)

@@ -13,6 +13,9 @@
 #include "internal.h"
 #include "ledger.h"
 
+/* In dynmemmap_pool.tails: what the folios of areas share. */
+#define HUGE_TAIL	(DYNMEMMAP_AREA_ORDER - DYNMEMMAP_PART_MIN_ORDER)
+
 #define WORLD_NR_ZONES		LEDGER_NR_ZONES
 /* The buddy allocator here gives no less than 8 pages, and takes single ones. */
 #define WORLD_CHUNK_ORDER	3

@@ -36,7 +36,7 @@ static const u8 nr_behind_in_state[DYNMEMMAP_NR_STATES] = {
 
 static void check_tail(const struct world *world, const struct zone *zone)
 {
-	unsigned int pfn = frame_pfn(world, zone->pool.tail);
+	unsigned int pfn = frame_pfn(world, zone->pool.tails[HUGE_TAIL]);
 
 	CHECK(world->ledger.frames[pfn].use == FRAME_SHARED);
 	CHECK(world->contents[pfn] == world_content_of_tail(zone));
@@ -53,7 +53,7 @@ static void check_area_behind(const struct world *world, const struct dynmemmap_
 		const struct ledger_frame *use;
 
 		if (i >= nr_behind) {
-			CHECK(frame == (nr_behind ? area->zone->pool.tail : NULL));
+			CHECK(frame == (nr_behind ? area->zone->pool.tails[HUGE_TAIL] : NULL));
 			continue;
 		}
 		use = &world->ledger.frames[frame_pfn(world, frame)];
@@ -120,7 +120,7 @@ static void check_frames(const struct world *world)
 	for (i = 0; i < world->nr_areas; i++)
 		nr_mapped += nr_behind_in_state[world->areas[i].state];
 	for (i = 0; i < WORLD_NR_ZONES; i++) {
-		if (!world->zones[i].pool.tail)
+		if (!world->zones[i].pool.tails[HUGE_TAIL])
 			continue;
 		check_tail(world, &world->zones[i]);
 		nr_shared--;
