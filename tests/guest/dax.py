@@ -19,6 +19,7 @@ import signal
 import socket
 import stat
 import struct
+import subprocess
 import sys
 import threading
 import time
@@ -29,10 +30,19 @@ from uring import Ring
 MIB = 1 << 20
 SIZE = 8 * MIB
 PAGE = mmap.PAGESIZE
-FUTEX = 202
+FUTEX, PTRACE = 202, 101
+FS_IOC_FIEMAP = 0xC020660B
 FUTEX_WAIT, FUTEX_WAKE = 0, 1
 FICLONE = 0x40049409
 MADV_HWPOISON = 100
+# FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE
+PUNCH_HOLE = 3
+PTRACE_TRACEME, PTRACE_PEEKDATA, PTRACE_POKEDATA, PTRACE_CONT = 0, 2, 5, 7
+PTRACE_GETSIGINFO = 0x4202
+BUS_MCEERR_AR = 4
+
+
+LIBC.syscall.restype = ctypes.c_long
 
 
 def call(function, *args):
@@ -59,10 +69,12 @@ def open_with(path, size):
     return fd
 
 
-def map_file(path, seed):
+def map_file(path, seed, small=False):
     fd = open_with(path, SIZE)
     memory = mmap.mmap(fd, SIZE)
     os.close(fd)
+    if small:
+        memory.madvise(mmap.MADV_NOHUGEPAGE)
     memory[:] = pattern(seed)
     return memory
 
@@ -134,6 +146,44 @@ def process_vm(path, _):
     os.waitpid(child, 0)
 
 
+def trace(request, child, address=None, data=None):
+    # Not the function of the C library, which has another way to give a word back.
+    call(LIBC.syscall, PTRACE, request, child, address, data)
+
+
+def traced(child):
+    """A child that is to be traced, which then sees what it does."""
+    trace(PTRACE_TRACEME, 0)
+    os.kill(os.getpid(), signal.SIGSTOP)
+    os._exit(child())
+
+
+def wait_stopped(child, number):
+    status = os.waitpid(child, 0)[1]
+    must(os.WIFSTOPPED(status) and os.WSTOPSIG(status) == number,
+         f"not stopped by {signal.Signals(number).name}, but wait status {status:#x}")
+
+
+def ptrace(path, _):
+    memory, before = map_file(path, 18), pattern(18)
+    places = range(0, SIZE, SIZE // 64 + PAGE + 8)
+    child = os.fork()
+    if not child:
+        traced(lambda: any(memory[place:place + 8] != struct.pack("<Q", place)
+                           for place in places))
+    wait_stopped(child, signal.SIGSTOP)
+    word = ctypes.c_long()
+    for place in places:
+        address = ctypes.c_void_p(address_of(memory, place))
+        trace(PTRACE_PEEKDATA, child, address, ctypes.byref(word))
+        must(bytes(word) == before[place:place + 8], "other contents for who traces")
+        trace(PTRACE_POKEDATA, child, address, ctypes.c_void_p(place))
+    trace(PTRACE_CONT, child)
+    must(os.waitpid(child, 0)[1] == 0, "the traced process reads something else")
+    must(all(memory[place:place + 8] == struct.pack("<Q", place) for place in places),
+         "what was traced wrote to a copy")
+
+
 def futex(path, _):
     memory = map_file(path, 7)
     memory[0:4] = b"\0" * 4
@@ -191,18 +241,48 @@ def pin(memory, offset, writer):
     must(call(LIBC.vmsplice, writer, ctypes.byref(page), 1, 0) == PAGE, "short vmsplice")
 
 
+def must_wait(what, reader, contents, function, *args):
+    """Something waits for a page that is pinned, and goes on when it is read."""
+    waiting = threading.Thread(target=function, args=args)
+    waiting.start()
+    waiting.join(2)
+    must(waiting.is_alive(), f"{what} did not wait for a pinned page")
+    must(os.read(reader, PAGE) == contents, "other contents of the pinned page")
+    waiting.join(60)
+    must(not waiting.is_alive(), f"{what} still waits")
+
+
+def punch(fd, start, size):
+    call(LIBC.fallocate, fd, PUNCH_HOLE, ctypes.c_long(start), ctypes.c_long(size))
+
+
 def pinned(path, _):
-    """The end of a file waits for those who hold its pages."""
+    """Holes, and the end of a file, wait for those who hold its pages."""
     reader, writer = os.pipe()
-    pin(map_file(path, 14), PAGE, writer)
-    fd = os.open(path, os.O_RDWR)
-    cut = threading.Thread(target=os.ftruncate, args=(fd, 0))
-    cut.start()
-    cut.join(2)
-    must(cut.is_alive(), "truncation did not wait for a pinned page")
-    must(os.read(reader, PAGE) == pattern(14)[PAGE:2 * PAGE], "other contents of the pinned page")
-    cut.join(60)
-    must(not cut.is_alive(), "truncation still waits")
+    memory, fd = map_file(path, 14), os.open(path, os.O_RDWR)
+    pin(memory, 5 * PAGE, writer)
+    must_wait("a hole", reader, pattern(14)[5 * PAGE:6 * PAGE], punch, fd, 4 * PAGE, 4 * PAGE)
+    must(memory[5 * PAGE:6 * PAGE] == bytes(PAGE), "no hole")
+    pin(memory, PAGE, writer)
+    must_wait("truncation", reader, pattern(14)[PAGE:2 * PAGE], os.ftruncate, fd, 0)
+
+
+def unmount(path, _):
+    """The file system stays for those who hold a page of it, and nothing is left then."""
+    mnt = os.path.dirname(path)
+    with open("/proc/self/mounts", encoding="ascii") as file:
+        device, _, fstype, options = [line.split()[:4] for line in file if f" {mnt} " in line][-1]
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        pin(map_file(path, 19), 3 * PAGE, writer)
+        os._exit(0)
+    must(os.waitpid(child, 0)[1] == 0, "the child has failed")
+    must_wait("unmounting", reader, pattern(19)[3 * PAGE:4 * PAGE], subprocess.check_call,
+              ["umount", mnt])
+    subprocess.check_call(["mount", "-t", fstype, "-o", options, device, mnt])
+    with open(path, "rb") as file:
+        must(file.read() == pattern(19), "other contents after mounting again")
 
 
 def unlinked(path, _):
@@ -213,6 +293,7 @@ def unlinked(path, _):
         pin(map_file(path, 15), 3 * PAGE, writer)
         os.unlink(path)
         os._exit(0)
+    # The child does not end before the page is read: the file waits for that.
     while os.path.exists(path) or not select.select([reader], [], [], 0)[0]:
         time.sleep(0.1)
     map_file(path, 16)
@@ -263,8 +344,7 @@ def holes(path, _):
     fd = os.open(path, os.O_RDWR)
     expected = bytearray(pattern(11))
     for start, size in ((3 * PAGE, PAGE), (3 * MIB, PAGE * 5), (6 * MIB, 2 * MIB)):
-        # FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE
-        call(LIBC.fallocate, fd, 3, ctypes.c_long(start), ctypes.c_long(size))
+        punch(fd, start, size)
         expected[start:start + size] = bytes(size)
     must(memory[:] == expected, "other contents after holes were punched")
     memory[3 * PAGE:4 * PAGE] = expected[3 * PAGE:4 * PAGE] = b"h" * PAGE
@@ -288,14 +368,58 @@ def reflink(path, _):
     os.unlink(path + ".other")
 
 
+def reflink_pinned(path, _):
+    """Who writes to shared blocks gets others; who holds a page keeps the old one."""
+    memory = map_file(path, 20)
+    one, other = os.open(path, os.O_RDWR), os.open(path + ".other", os.O_RDWR | os.O_CREAT)
+    fcntl.ioctl(other, FICLONE, one)
+    copy = mmap.mmap(other, SIZE)
+    must(memory[:] == copy[:] == pattern(20), "other contents of the copy")
+    reader, writer = os.pipe()
+    pin(memory, 5 * PAGE, writer)
+    memory[5 * PAGE:6 * PAGE] = b"m" * PAGE
+    must(copy[:] == pattern(20), "other contents of the copy after a write")
+    must_wait("the end of the copy", reader, pattern(20)[5 * PAGE:6 * PAGE],
+              os.ftruncate, other, 0)
+    must(memory[5 * PAGE:6 * PAGE] == b"m" * PAGE, "the write is lost")
+    os.unlink(path + ".other")
+
+
+def reflink_huge(path, _):
+    """The same, with blocks that are mapped 2 MiB at a time."""
+    mapping = HugeMapping(path)
+    mapping.fill()
+    other = os.open(path + ".other", os.O_RDWR | os.O_CREAT)
+    fcntl.ioctl(other, FICLONE, mapping.fd)
+    copy = HugeMapping(path + ".other")
+    copy.check()
+    mapping.check()
+    written = range(MIB, mapping.SIZE, 4 * mapping.AREA)
+    for page in written:
+        mapping.memory[page:page + PAGE] = b"m" * PAGE
+        copy.memory[page + 3 * PAGE:page + 4 * PAGE] = b"c" * PAGE
+    mapping.check(skip=written)
+    copy.check(skip=[page + 3 * PAGE for page in written])
+    for page in written:
+        must(mapping.memory[page:page + PAGE] == b"m" * PAGE, "a write is lost")
+        must(copy.memory[page + 3 * PAGE:page + 4 * PAGE] == b"c" * PAGE,
+             "a write to the copy is lost")
+    os.unlink(path + ".other")
+
+
 def figure(name):
     with open(f"/sys/kernel/mm/dynamic_memmap/{name}", encoding="ascii") as file:
         return int(file.read())
 
 
 def memmap_in_use():
-    """Bytes, without what is kept ready."""
-    return figure("memmap_bytes") - figure("stock_free_frames") * PAGE
+    """Bytes, without what is kept ready, and as if no RAM was free: that comes and goes."""
+    return (figure("memmap_bytes") - figure("stock_free_frames") * PAGE +
+            figure("pool_areas") * 8 * PAGE)
+
+
+def device_areas_idle():
+    return figure("areas_idle") - figure("pool_areas")
 
 
 def single(path, _):
@@ -308,8 +432,24 @@ def single(path, _):
         memory[area * 2 * MIB] = area
     each = (memmap_in_use() - before) / areas
     print(f"{each:.0f} bytes each")
-    must(each < 5 << 10, f"{each:.0f} bytes of memmap for one page in 2 MiB")
+    must(each <= 4.2 * 1024, f"{each:.0f} bytes of memmap for one page in 2 MiB")
     must(all(memory[area * 2 * MIB] == area for area in range(areas)), "other contents")
+
+
+def small(path, _):
+    """All pages, one by one, cost as much as without dynamic memmap."""
+    areas = 64
+    fd = open_with(path, areas * 2 * MIB)
+    memory = mmap.mmap(fd, areas * 2 * MIB)
+    memory.madvise(mmap.MADV_NOHUGEPAGE)
+    before = memmap_in_use()
+    for page in range(0, areas * 2 * MIB, PAGE):
+        memory[page:page + 8] = struct.pack("<Q", page)
+    each = (memmap_in_use() - before) / areas
+    print(f"{each:.0f} bytes each")
+    must(each <= 32.2 * 1024, f"{each:.0f} bytes of memmap for 2 MiB mapped in small pages")
+    must(all(memory[page:page + 8] == struct.pack("<Q", page)
+             for page in range(0, areas * 2 * MIB, PAGE)), "other contents")
 
 
 class HugeMapping:
@@ -331,6 +471,27 @@ class HugeMapping:
         print(f"{each:.0f} bytes each, {number} are huge")
         must(number >= self.AREAS, "not all areas are huge")
         must(each <= 4.2 * 1024, f"{each:.0f} bytes of memmap for 2 MiB mapped as a whole")
+
+    def touch_all(self):
+        """Return: how many areas are huge then."""
+        huge_before = figure("areas_huge")
+        for page in range(0, self.SIZE, PAGE):
+            must(self.memory[page:page + 2] != b"xx", "other contents")
+        return figure("areas_huge") - huge_before
+
+    def end(self):
+        """And what the file system knows of the file and of its entries, and the worker:
+        SPLIT areas stay so until it has passed."""
+        used = self.AREAS + device_areas_idle()
+        self.memory.close()
+        os.close(self.fd)
+        with open("/proc/sys/vm/drop_caches", "w", encoding="ascii") as file:
+            file.write("3")
+        for _ in range(600):
+            if device_areas_idle() >= used:
+                return
+            time.sleep(0.2)
+        raise AssertionError("areas stay populated when nobody uses them")
 
     def fill(self, pages=range(0, SIZE, PAGE)):
         for page in pages:
@@ -392,33 +553,166 @@ def huge(path, _):
     # Such an entry goes, and others come where it was.
     punched = range(MIB, mapping.SIZE, 4 * mapping.AREA)
     for page in punched:
-        call(LIBC.fallocate, mapping.fd, 3, ctypes.c_long(page), ctypes.c_long(PAGE))
+        punch(mapping.fd, page, PAGE)
     mapping.check(skip=punched)
     must(all(memory[page:page + PAGE] == bytes(PAGE) for page in punched), "no hole")
     mapping.fill(punched)
     mapping.check()
 
 
-def poison(path, _):
-    memory = map_file(path, 13)
-    bad = ctypes.c_void_p(address_of(memory, 7 * PAGE))
+def fracture(path, _):
+    """2 MiB that are mapped in parts, by a hole or by a mapping that wants it so, are
+    mapped as a whole when nothing remembers that."""
+    mapping = HugeMapping(path)
+    mapping.touch()
+    mapping.fill()
+    punched = range(MIB, mapping.SIZE, 8 * mapping.AREA)
+    for page in punched:
+        punch(mapping.fd, page, PAGE)
+    lost = -mapping.touch_all()
+    must(lost == len(punched), f"{lost} huge areas are lost by {len(punched)} holes")
+    mapping.check(skip=punched)
+    mapping.end()
+
+    mapping = HugeMapping(path)
+    mapping.memory.madvise(mmap.MADV_NOHUGEPAGE)
+    number = mapping.touch_all()
+    must(number <= 0, f"{number} areas are huge that are mapped in small pages")
+    mapping.fill(punched)
+    mapping.check()
+    mapping.end()
+
+    mapping = HugeMapping(path)
+    number = mapping.touch_all()
+    print(f"{number} areas are huge again")
+    must(number >= mapping.AREAS - len(punched), f"only {number} areas are huge again")
+    mapping.check()
+
+
+def bus_error(function):
+    """What a child is told that does it: si_code, si_addr, and the size of what is bad."""
     child = os.fork()
     if not child:
-        call(LIBC.madvise, bad, PAGE, MADV_HWPOISON)
-        os._exit(memory[7 * PAGE])
+        traced(function)
+    wait_stopped(child, signal.SIGSTOP)
+    trace(PTRACE_CONT, child)
+    wait_stopped(child, signal.SIGBUS)
+    info = ctypes.create_string_buffer(128)
+    trace(PTRACE_GETSIGINFO, child, None, info)
+    trace(PTRACE_CONT, child, None, ctypes.c_void_p(signal.SIGBUS))
     status = os.waitpid(child, 0)[1]
     must(os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGBUS,
-         f"no SIGBUS, but wait status {status:#x}")
+         f"not ended by SIGBUS, but wait status {status:#x}")
+    _, _, code, _, address, shift = struct.unpack("<iiiiQh", info.raw[:26])
+    print(f"SIGBUS, si_code {code}, at {address:#x}, shift {shift}")
+    return code, address, 1 << shift
+
+
+def poison_page(memory, page, size):
+    """Let a page go bad that is mapped by an entry of this size."""
+    bad = address_of(memory, page * PAGE)
+    code, address, told = bus_error(
+        lambda: LIBC.madvise(ctypes.c_void_p(bad), PAGE, MADV_HWPOISON))
+    must(code == BUS_MCEERR_AR, f"si_code is {code}")
+    must(told == size and address == bad & -size, f"{told} bytes at {address:#x}, not {bad:#x}")
+
+
+def first_extent(path):
+    """Where the file begins on its device, in bytes."""
+    request = bytearray(struct.pack("<QQIIII", 0, SIZE, 0, 0, 1, 0) + bytes(56))
+    fd = os.open(path, os.O_RDONLY)
+    fcntl.ioctl(fd, FS_IOC_FIEMAP, request)
+    os.close(fd)
+    start, physical, length = struct.unpack_from("<QQQ", request, 32)
+    must(start == 0 and length >= 8 * PAGE, "the file begins with a small extent")
+    return physical
+
+
+def poison(path, _):
+    # Where 2 MiB are one folio, the kernel looks who has mapped its first page.
+    memory = map_file(path, 13, small=True)
+    poison_page(memory, 7, PAGE)
     must(memory[:7 * PAGE] == pattern(13)[:7 * PAGE], "other contents before the bad page")
+
+
+def poison_huge(path, _):
+    """A page of 2 MiB that are mapped as a whole."""
+    mapping = HugeMapping(path)
+    for page in range(0, mapping.SIZE, mapping.AREA):
+        mapping.memory[page + 8:page + 16] = struct.pack("<Q", page)
+    poison_page(mapping.memory, 3 * mapping.AREA // PAGE + 7, mapping.AREA)
+    must(all(mapping.memory[page + 8:page + 16] == struct.pack("<Q", page)
+             for page in range(0, mapping.SIZE, mapping.AREA)
+             if page != 3 * mapping.AREA), "other contents of other areas")
+
+
+def badblocks_of(path):
+    device = os.stat(path).st_dev
+    return f"/sys/dev/block/{os.major(device)}:{os.minor(device)}/badblocks"
+
+
+def check_bad_block(path, seed):
+    """Page 7 cannot be read, and all others can."""
+    memory = mmap.mmap(os.open(path, os.O_RDWR), SIZE)
+    must(memory[:7 * PAGE] == pattern(seed)[:7 * PAGE], "other contents before the bad block")
+    must(memory[8 * PAGE:] == pattern(seed)[8 * PAGE:], "other contents after the bad block")
+    bad = address_of(memory, 7 * PAGE) + 80
+    code, address, size = bus_error(lambda: memory[7 * PAGE + 80])
+    must(code == BUS_MCEERR_AR, f"si_code is {code}")
+    must(address & -size == bad & -size and size == PAGE,
+         f"{size} bytes at {address:#x}, and not {bad:#x}")
+    try:
+        os.pread(os.open(path, os.O_RDONLY), PAGE, 7 * PAGE)
+        raise AssertionError("the bad block can be read")
+    except OSError as error:
+        must(error.errno == errno.EIO, f"reading the bad block: {error}")
+
+
+def badblocks(path, _):
+    """Blocks that the driver knows to be bad are not mapped, and others are."""
+    map_file(path, 21)
+    sector = first_extent(path) // 512 + 7 * PAGE // 512
+    with open(badblocks_of(path), "w", encoding="ascii") as file:
+        file.write(f"{sector} {PAGE // 512}\n")
+    check_bad_block(path, 21)
+
+
+def machine_check(path, _):
+    """The processor finds a page bad that is mapped; the driver hears of it, too."""
+    memory = map_file(path, 22)
+    sector = first_extent(path) // 512 + 7 * PAGE // 512
+    with open("/proc/self/pagemap", "rb") as file:
+        file.seek((address_of(memory) // PAGE + 7) * 8)
+        pfn = struct.unpack("<Q", file.read(8))[0] & (1 << 55) - 1
+    inject(pfn)
+    known = f"{sector} {PAGE // 512}\n"
+    for _ in range(100):
+        with open(badblocks_of(path), encoding="ascii") as file:
+            if known in file.read():
+                break
+        time.sleep(0.2)
+    else:
+        raise AssertionError("the driver does not know the block to be bad")
+    check_bad_block(path, 22)
+
+
+def inject(pfn):
+    """Action optional, found by the memory controller; told to all processors."""
+    subprocess.check_call([f"{os.environ['DYNMEMMAP']}/tools/vm-monitor",
+                           f"mce -b 0 9 0xbd000000000000c0 0x5 {pfn << 12:#x} 0x8c"])
 
 
 ACTIONS = {
     "direct-write": direct_write, "direct-read": direct_read, "fork": fork_cow,
     "process-vm": process_vm, "futex": futex, "splice": splices, "query": queries,
     "sync": sync, "holes": holes, "pinned": pinned, "unlinked": unlinked,
-    "longterm": longterm,
+    "longterm": longterm, "ptrace": ptrace,
     # Not for every file system or machine.
-    "reflink": reflink, "poison": poison, "single": single, "huge": huge,
+    "reflink": reflink, "reflink-pinned": reflink_pinned, "reflink-huge": reflink_huge,
+    "unmount": unmount,
+    "poison": poison, "poison-huge": poison_huge, "badblocks": badblocks,
+    "machine-check": machine_check,
+    "single": single, "small": small, "huge": huge, "fracture": fracture,
     "device-huge": device_huge, "gigantic": gigantic, "direct-huge": direct_huge,
 }
 

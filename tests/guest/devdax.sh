@@ -49,7 +49,7 @@ for align in 4K 2M 1G; do
 	fi
 	case $align in
 	4K)	use single poison direct-write direct-read process-vm futex longterm ;;
-	2M)	use device-huge direct-write direct-read process-vm futex longterm ;;
+	2M)	use device-huge poison-huge direct-write direct-read process-vm futex longterm ;;
 	1G)	use gigantic ;;
 	esac
 	expect_success "$align: it goes" ndctl disable-namespace namespace0.0

@@ -29,7 +29,7 @@ done
 mkdir -p /mnt/dax /mnt/other
 expect_success "ext4 is made on one" mkfs.ext4 -q -F -b 4096 /dev/pmem0
 expect_success "it is mounted" mount -o dax /dev/pmem0 /mnt/dax
-expect_success "xfs is made on the other" mkfs.xfs -q -f -m reflink=1 /dev/pmem1
+expect_success "xfs is made on the other" mkfs.xfs -q -f -m reflink=1 -d su=2m,sw=1 /dev/pmem1
 expect_success "it is mounted" mount -o dax=always /dev/pmem1 /mnt/other
 ! dm_on || idle=$(($(dm areas_idle) - 20))
 
@@ -40,6 +40,10 @@ done
 # Shared blocks, and what becomes of them when one of the files is written.
 expect_success "files with shared blocks are mapped and written" \
 	"$dax" /mnt/other/file /dev/null reflink
+expect_success "so are those that are mapped 2 MiB at a time" \
+	"$dax" /mnt/other/file /dev/null reflink-huge
+expect_success "one of their pages is pinned meanwhile" \
+	"$dax" /mnt/other/file /dev/null reflink-pinned
 
 # Of nobody: nothing can be done about it, and nothing breaks.
 resource=$(cat /sys/bus/nd/devices/namespace0.0/resource)
@@ -47,6 +51,9 @@ answer=$( (echo $((resource + (300 << 20))) >$poison) 2>&1)
 expect "a page that nobody maps goes bad" "${answer##*: }" = "Device or resource busy"
 expect_success "a mapped page goes bad, and who reads it is told" \
 	"$dax" /mnt/dax/file /dev/null poison
+expect_success "so is it with one of 2 MiB" "$dax" /mnt/other/file /dev/null poison-huge
+expect_success "blocks that the driver knows to be bad are not mapped" \
+	"$dax" /mnt/dax/file /dev/null badblocks
 expect_success "all but that is idle again" eventually 30 idle_back
 expect_success "one is unmounted" umount /mnt/dax
 expect_success "the other is unmounted" umount /mnt/other

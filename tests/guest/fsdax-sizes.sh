@@ -1,0 +1,52 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# What struct pages of files on persistent memory cost: mapped as a whole, page by
+# page, and a single page of many; and when the one becomes the other.
+#
+# kernels: dynamic
+# also: debug
+# mem: 1G
+# mem@debug: 2G
+# pmem: 2G
+# append: dynamic_memmap=on
+
+# shellcheck disable=SC2317 # called by name
+. "$DYNMEMMAP/tests/guest/lib.sh"
+
+dax=$DYNMEMMAP/tests/guest/dax.py
+
+use()	# ACTION
+{
+	"$dax" /mnt/dax/file /dev/null "$1"
+}
+
+expect_success "there is a namespace with its struct pages in RAM" make_fsdax
+mkdir -p /mnt/dax
+for fs in ext4 xfs; do
+	# Both lay large files out in whole areas.
+	if [[ $fs == ext4 ]]; then
+		expect_success "$fs: it is made" mkfs.ext4 -q -F -b 4096 \
+			-E stride=512,stripe_width=512 /dev/pmem0
+	else
+		expect_success "$fs: it is made" mkfs.xfs -q -f -d su=2m,sw=1 /dev/pmem0
+	fi
+	expect_success "$fs: it is mounted" mount -o dax /dev/pmem0 /mnt/dax
+	eventually 20 memmap_rests
+	idle=$(device_areas_idle)
+	expect_success "$fs: one page mapped in 2 MiB costs one vmemmap page" use single
+	expect_success "$fs: all pages mapped one by one cost eight" use small
+	expect_success "$fs: nothing, when they are gone" \
+		eventually 30 device_areas_idle_are "$idle"
+	expect_success "$fs: 2 MiB mapped as a whole cost one vmemmap page" use huge
+	expect_success "$fs: and nothing when they are gone" \
+		eventually 30 device_areas_idle_are "$idle"
+	expect_success "$fs: once more, and at once" use huge
+	expect_success "$fs: what is mapped in parts is mapped as a whole again" use fracture
+	expect_success "$fs: nothing is left of it" eventually 30 device_areas_idle_are "$idle"
+	expect_success "$fs: it is unmounted" umount /mnt/dax
+done
+expect_success "the namespace goes" ndctl destroy-namespace --force namespace0.0
+expect_consistent
+
+finish
