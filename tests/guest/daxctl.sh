@@ -16,28 +16,14 @@
 
 dax=$DYNMEMMAP/tests/guest/dax.py
 
-# daxctl loads drivers, and wants to know which are built in.
-drivers_are_known()
-{
-	local modules
-
-	modules=/lib/modules/$(uname -r)
-	mkdir -p /tmp/lib /tmp/lib.work &&
-		mount -t overlay lib -o lowerdir=/usr/lib,upperdir=/tmp/lib,workdir=/tmp/lib.work \
-			/usr/lib &&
-		mkdir -p "$modules" &&
-		printf 'kernel/drivers/dax/%s.ko\n' kmem device_dax >"$modules/modules.builtin" &&
-		: >"$modules/modules.order" &&
-		depmod
-}
-
 use()
 {
 	"$dax" /dev/dax0.0 /dev/ram0 direct-write direct-read process-vm futex
 }
 
 total=$(meminfo MemTotal)
-expect_success "the built-in drivers are known" drivers_are_known
+expect_success "the built-in drivers are known" \
+	drivers_are_known drivers/dax/{kmem,device_dax}
 expect_success "there is a device" ndctl create-namespace --force --mode=devdax --map=mem \
 	--align=2M --reconfig=namespace0.0
 ! dm_on || full=$(dm full_memmap_bytes)
