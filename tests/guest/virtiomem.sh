@@ -97,7 +97,7 @@ if ask_for 300M >/dev/null 2>&1; then
 	expect_success "the guest has the part of it again" has_more 300
 	expect_success "the rest is plugged" ask_for 512M
 	expect_success "the guest has all" eventually 30 has_more 512
-	expect_success "more than there was is filled" hold_start more 1050
+	expect_success "more than there was is filled" hold_start more 1050 thp
 	expect_success "it keeps its contents" hold_check more
 	hold_stop more
 	expect_success "all but a part of a block are unplugged" ask_for 300M
