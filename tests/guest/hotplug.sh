@@ -5,8 +5,8 @@
 # pages until they are used, and nothing is left of it afterwards. Nor is there a
 # memmap in the DIMM itself when that is asked for.
 #
-# kernels: dynamic
-# also: stock debug
+# kernels: plain:dynamic
+# also: stock dynamic debug
 # variant: plain
 # variant: on-memory memory_hotplug.memmap_on_memory=1
 # variant: forced memory_hotplug.memmap_on_memory=force

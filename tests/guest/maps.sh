@@ -4,8 +4,7 @@
 # Odd maps of memory: whatever is reserved, cut out or set aside at boot, what is
 # free has no struct pages, and what is not has them.
 #
-# kernels: nodes:dynamic holes:dynamic exact:dynamic kernelcore:dynamic gigantic:dynamic
-# kernels: uefi:dynamic holes:debug
+# kernels: gigantic:dynamic uefi:dynamic
 # also: stock dynamic debug
 # mem: 4G
 # append: dynamic_memmap=on

@@ -4,8 +4,8 @@
 # QEMU is killed while files on persistent memory are written, through MAP_SYNC
 # mappings and by fsync(). In the next boot all that was synced is there.
 #
-# kernels: dynamic
-# also: stock debug
+# kernels: none
+# also: stock dynamic debug
 # mem: 1G
 # pmem: 1G,1G
 # disk: count:1M

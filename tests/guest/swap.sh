@@ -4,8 +4,8 @@
 # More memory than there is, with swap that is compressed memory, or is on a disk and
 # has compressed memory before it.
 #
-# kernels: zram:dynamic zswap:dynamic
-# also: debug
+# kernels: zram:dynamic
+# also: dynamic debug
 # mem: 1G
 # append: dynamic_memmap=on
 # variant: zram

@@ -5,7 +5,8 @@
 # they leave behind is nothing that the next run has to trip over. A guest is the
 # place for it: there is no network, and disks are as small and as full as wanted.
 #
-# kernels: dynamic
+# kernels: none
+# also: dynamic
 # mem: 1G
 # append: dynamic_memmap=on
 

@@ -4,8 +4,8 @@
 # virtio-mem adds memory and takes it away again: the areas have no struct pages until
 # they are used, but for those that are not plugged; and none is lost or gained.
 #
-# kernels: dynamic
-# also: stock debug
+# kernels: blocks:dynamic
+# also: stock dynamic debug
 # variant: blocks
 # variant: bigblocks --qemu-arg=-global --qemu-arg=virtio-mem.block-size=256M
 # mem: 1G
