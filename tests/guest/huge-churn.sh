@@ -50,6 +50,7 @@ note "$(grep -E '^(thp_(fault_alloc|split_page|split_pmd|collapse_alloc|swpout)|
 	/proc/vmstat)"
 expect "some were split" "$(vmstat thp_split_pmd)" -gt 20
 expect_success "swap ends" zram_swap_end
+echo 3 >/proc/sys/vm/drop_caches
 expect_memmap_back 20
 expect_consistent
 
