@@ -22,7 +22,7 @@ import re
 import signal
 import sys
 
-from libc import HUGE, call, map_areas, must
+from libc import HUGE, MAP_FIXED, call, map_areas, must
 from uring import ENTRIES, READ, READ_FIXED, WRITE, WRITE_FIXED, Ring
 
 PAGE = 4096
