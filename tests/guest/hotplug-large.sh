@@ -21,8 +21,8 @@ add()
 	if [[ $virtio ]]; then
 		monitor 'qom-set vmem0 requested-size 64G'
 	else
-		monitor 'object_add memory-backend-ram,id=ram-more,size=64G,reserve=off' \
-			'device_add pc-dimm,id=more,memdev=ram-more'
+		monitor 'object_add memory-backend-ram,id=ram-more,size=64G,reserve=off' &&
+			monitor 'device_add pc-dimm,id=more,memdev=ram-more'
 	fi
 }
 
