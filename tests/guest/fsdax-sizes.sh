@@ -24,13 +24,7 @@ use()	# ACTION
 expect_success "there is a namespace with its struct pages in RAM" make_fsdax
 mkdir -p /mnt/dax
 for fs in ext4 xfs; do
-	# Both lay large files out in whole areas.
-	if [[ $fs == ext4 ]]; then
-		expect_success "$fs: it is made" mkfs.ext4 -q -F -b 4096 \
-			-E stride=512,stripe_width=512 /dev/pmem0
-	else
-		expect_success "$fs: it is made" mkfs.xfs -q -f -d su=2m,sw=1 /dev/pmem0
-	fi
+	expect_success "$fs: it is made" make_dax_fs "$fs" /dev/pmem0
 	expect_success "$fs: it is mounted" mount -o dax /dev/pmem0 /mnt/dax
 	eventually 20 memmap_rests
 	idle=$(device_areas_idle)

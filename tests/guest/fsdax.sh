@@ -28,13 +28,7 @@ expect_success "$gib GiB become a namespace with its struct pages in RAM" \
 expect "it has areas" $(($(dm full_memmap_bytes) - full)) -ge $(((gib << 24) - (2 << 20)))
 mkdir -p /mnt/dax
 for fs in ext4 xfs; do
-	# Both lay large files out in whole areas.
-	if [[ $fs == ext4 ]]; then
-		expect_success "$fs: it is made" mkfs.ext4 -q -F -b 4096 \
-			-E stride=512,stripe_width=512 /dev/pmem0
-	else
-		expect_success "$fs: it is made" mkfs.xfs -q -f -d su=2m,sw=1 /dev/pmem0
-	fi
+	expect_success "$fs: it is made" make_dax_fs "$fs" /dev/pmem0
 	expect_success "$fs: it is mounted" mount -o dax /dev/pmem0 /mnt/dax
 	eventually 20 memmap_is_below $((empty + (6 << 10)))
 	idle=$(device_areas_idle)

@@ -431,6 +431,15 @@ make_fsdax()	# [NUMBER]
 	ndctl create-namespace --force --mode=fsdax --map=mem "--reconfig=namespace${1:-0}.0"
 }
 
+# A file system that lays large files out in whole areas.
+make_dax_fs()	# ext4|xfs DEVICE
+{
+	case $1 in
+	ext4) mkfs.ext4 -q -F -b 4096 -E stride=512,stripe_width=512 "$2" ;;
+	xfs) mkfs.xfs -q -f -d su=2m,sw=1 "$2" ;;
+	esac
+}
+
 # daxctl and the like have drivers loaded, and must find out that they are built in.
 drivers_are_known()	# PATH_IN_KERNEL_TREE...
 {
