@@ -106,24 +106,47 @@ static inline bool dynmemmap_can_lend(struct zone *zone, unsigned int order)
 /* As an order: the struct pages that struct folio covers. All others are mere tails. */
 #define DYNMEMMAP_HUGE_PREP_ORDER	2
 
+/* Only movable compound pages may be HUGE: others may do with their tails as they like. */
+static inline bool dynmemmap_may_be_huge(unsigned int order, gfp_t gfp)
+{
+	return order == DYNMEMMAP_HUGE_ORDER &&
+	       (gfp & (__GFP_COMP | __GFP_MOVABLE)) == (__GFP_COMP | __GFP_MOVABLE);
+}
+
 struct page *__dynmemmap_huge_alloc(struct zone *zone);
 
 /**
  * dynmemmap_huge_alloc() - allocate a huge folio with few struct pages
  * @zone: the zone
  * @order: order of the allocation
- * @gfp: what is asked for; only movable compound pages are made so, because others
- *	may do with their tails as they like
+ * @gfp: what is asked for
  *
  * Context: any but NMI; takes zone->lock. The zone's watermark has been checked.
  * Return: the first page, as the free lists would give it, or NULL.
  */
 static inline struct page *dynmemmap_huge_alloc(struct zone *zone, unsigned int order, gfp_t gfp)
 {
-	if (!dynmemmap_enabled() || order != DYNMEMMAP_HUGE_ORDER ||
-	    (gfp & (__GFP_COMP | __GFP_MOVABLE)) != (__GFP_COMP | __GFP_MOVABLE))
+	if (!dynmemmap_enabled() || !dynmemmap_may_be_huge(order, gfp))
 		return NULL;
 	return __dynmemmap_huge_alloc(zone);
+}
+
+void __dynmemmap_huge_found(struct page *page);
+
+/**
+ * dynmemmap_huge_found() - the free lists have given a huge folio
+ * @page: its first page, or NULL
+ * @order: order of the allocation
+ * @gfp: as for dynmemmap_huge_alloc()
+ *
+ * It has all its struct pages, and does not need them: they go if it lasts.
+ *
+ * Context: any but NMI.
+ */
+static inline void dynmemmap_huge_found(struct page *page, unsigned int order, gfp_t gfp)
+{
+	if (dynmemmap_enabled() && page && dynmemmap_may_be_huge(order, gfp))
+		__dynmemmap_huge_found(page);
 }
 
 bool __dynmemmap_huge_free(struct zone *zone, struct page *page, unsigned int order);
@@ -633,6 +656,7 @@ struct dynmemmap_area *__dynmemmap_device_get(unsigned long pfn, unsigned long n
 void __dynmemmap_device_put_area(struct dynmemmap_area *area);
 void __dynmemmap_device_hold(unsigned long pfn);
 void __dynmemmap_device_put(unsigned long pfn);
+bool __dynmemmap_device_detach(struct folio *folio);
 bool __dynmemmap_device_make(unsigned long pfn, unsigned int order, gfp_t gfp);
 bool __dynmemmap_device_make_range(unsigned long pfn, unsigned long nr_pages);
 struct zone *__dynmemmap_device_zone(unsigned long pfn);
@@ -703,6 +727,21 @@ static inline void dynmemmap_device_put(unsigned long pfn)
 {
 	if (dynmemmap_enabled())
 		__dynmemmap_device_put(pfn);
+}
+
+/**
+ * dynmemmap_device_detach() - no file has a folio any more
+ * @folio: a folio of a device
+ *
+ * Those who have pinned a page of a huge one are led to its head: it stays what it is,
+ * without a mapping, until they are done.
+ *
+ * Context: any but NMI. Ends what dynmemmap_device_hold() began, unless it returns false.
+ * Return: true if it is one that is pinned; false if the caller has to take it apart.
+ */
+static inline bool dynmemmap_device_detach(struct folio *folio)
+{
+	return dynmemmap_enabled() && __dynmemmap_device_detach(folio);
 }
 
 /**
@@ -878,6 +917,7 @@ static inline unsigned int dynmemmap_prep_order(const struct page *page, unsigne
 }
 
 static inline bool dynmemmap_recycle(struct zone *zone, gfp_t gfp) { return false; }
+static inline void dynmemmap_huge_found(struct page *page, unsigned int order, gfp_t gfp) { }
 
 static inline bool dynmemmap_folio_populate(struct folio *folio, gfp_t gfp) { return true; }
 
@@ -991,6 +1031,8 @@ static inline void dynmemmap_device_put_area(struct dynmemmap_area *area) { }
 static inline void dynmemmap_device_hold(unsigned long pfn) { }
 
 static inline void dynmemmap_device_put(unsigned long pfn) { }
+
+static inline bool dynmemmap_device_detach(struct folio *folio) { return false; }
 
 static inline bool dynmemmap_device_make(unsigned long pfn, unsigned int order, gfp_t gfp)
 {

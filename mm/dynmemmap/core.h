@@ -59,6 +59,9 @@ struct dynmemmap_node {
 	int nid;
 };
 
+/* For those who cannot fail: all of the zones' reserves, and of the stock's. */
+#define DYNMEMMAP_GFP_NOFAIL		(GFP_ATOMIC | __GFP_MEMALLOC)
+
 /* Areas that are isolated under one lock and unmapped by one TLB flush: 64 MiB. */
 #define DYNMEMMAP_TAKE_BACK_BATCH_AREAS	32UL
 
@@ -252,8 +255,16 @@ bool dynmemmap_self_host(struct dynmemmap_area *area);
 void dynmemmap_set_state(struct dynmemmap_area *area, enum dynmemmap_state state);
 void dynmemmap_set_owner(struct dynmemmap_area *area, enum dynmemmap_owner owner);
 
+/* fail.c */
+#ifdef CONFIG_FAIL_DYNAMIC_MEMMAP
+bool dynmemmap_should_fail(void);
+#else
+static inline bool dynmemmap_should_fail(void) { return false; }
+#endif
+
 /* supply.c */
-bool dynmemmap_frames_try_take(struct dynmemmap_node *node, struct page **frames, u8 wanted);
+bool dynmemmap_frames_try_take(struct dynmemmap_node *node, struct page **frames, u8 wanted,
+			       unsigned int nr_left);
 bool dynmemmap_frames_take(struct dynmemmap_node *node, struct page **frames, u8 wanted);
 void dynmemmap_frames_put(struct dynmemmap_node *node, struct page **frames,
 			  unsigned int nr_frames);
@@ -291,7 +302,7 @@ bool dynmemmap_cache_is_large(struct dynmemmap_node *node);
 #ifdef CONFIG_ZONE_DEVICE
 void dynmemmap_device_show(struct dynmemmap_area *area);
 bool dynmemmap_device_is_shown(const struct dynmemmap_area *area);
-unsigned int dynmemmap_device_base_refs(const struct dynmemmap_area *area);
+int dynmemmap_device_base_refs(const struct dynmemmap_area *area);
 void dynmemmap_device_take_back(struct list_head *areas);
 bool dynmemmap_device_is_used(struct dynmemmap_area *area);
 #else
@@ -302,7 +313,7 @@ static inline bool dynmemmap_device_is_shown(const struct dynmemmap_area *area)
 	return true;
 }
 
-static inline unsigned int dynmemmap_device_base_refs(const struct dynmemmap_area *area)
+static inline int dynmemmap_device_base_refs(const struct dynmemmap_area *area)
 {
 	return 0;
 }

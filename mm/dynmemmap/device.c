@@ -7,6 +7,7 @@
  * Every such entry is a user of the area that it lies in; so is the device. Only memory
  * that its driver marks with PGMAP_ON_DEMAND, in whole sections, has areas.
  */
+#include <linux/dax.h>
 #include <linux/memremap.h>
 #include <linux/mm.h>
 
@@ -33,6 +34,9 @@ bool __dynmemmap_device_init(unsigned long pfn, struct dev_pagemap *pgmap)
 	    !(pgmap->flags & PGMAP_ON_DEMAND))
 		return false;
 	for (i = 0; i < DYNMEMMAP_SECTION_NR_AREAS; i++, area++) {
+		/* What a repaired read has made is not of a device. */
+		if (READ_ONCE(area->state) != DYNMEMMAP_IDLE)
+			dynmemmap_unpopulate_area(area, "device");
 		area->pgmap = pgmap;
 		atomic_long_set(&area->nr_users, 0);
 		dynmemmap_set_owner(area, DYNMEMMAP_DEVICE);
@@ -70,6 +74,32 @@ static void area_reset_tails(struct dynmemmap_area *area)
 	}
 }
 
+/* Has it a folio that no file has any more, see __dynmemmap_device_detach()? */
+static bool area_has_detached(const struct dynmemmap_area *area)
+{
+	const struct folio *folio = (struct folio *)dynmemmap_area_page(area, 0);
+
+	return READ_ONCE(area->mapped) & BIT(0) && folio_test_head(folio) &&
+	       !READ_ONCE(folio->mapping) && !READ_ONCE(folio->share) &&
+	       area->pgmap->type == MEMORY_DEVICE_FS_DAX;
+}
+
+/* Is it pinned? */
+static bool area_is_pinned(const struct dynmemmap_area *area)
+{
+	return page_ref_count(dynmemmap_area_page(area, 0)) > dynmemmap_device_base_refs(area);
+}
+
+#ifdef CONFIG_FS_DAX
+static void area_reset_detached(struct dynmemmap_area *area)
+{
+	if (area_has_detached(area))
+		dax_folio_reset_order(page_folio(dynmemmap_area_page(area, 0)));
+}
+#else
+static void area_reset_detached(struct dynmemmap_area *area) { }
+#endif
+
 /*
  * Find an area that nobody uses fit for its next use: a HUGE one only for an entry that
  * maps all of it. Tails lead those who have pinned a page to the head of the folio that
@@ -83,8 +113,9 @@ static int area_prepare_use(struct dynmemmap_area *area, bool huge)
 	lockdep_assert_held(&dynmemmap_device_mutex);
 	if (!was_huge && !area_has_old_tails(area))
 		return 0;
-	if (page_ref_count(dynmemmap_area_page(area, 0)) > dynmemmap_device_base_refs(area))
+	if (area_is_pinned(area))
 		return -EBUSY;
+	area_reset_detached(area);
 	if (was_huge && huge)
 		return 0;
 	/* It stays populated if it is known to be bad. */
@@ -94,6 +125,21 @@ static int area_prepare_use(struct dynmemmap_area *area, bool huge)
 	if (area_has_old_tails(area))
 		area_reset_tails(area);
 	return 0;
+}
+
+/*
+ * A folio that was HUGE is gone. Who populates its tails at that moment may have copied
+ * them before, and looks after that as well.
+ */
+static void area_end_huge(struct dynmemmap_area *area)
+{
+	/* Either the head is seen to be none any more, or the tails to be populated. */
+	smp_mb();
+	if (likely(!area_has_old_tails(area)) || PageHead(dynmemmap_area_page(area, 0)))
+		return;
+	guard(raw_spinlock_irqsave)(&dynmemmap_area_node(area)->lock);
+	if (!(area->marks & DYNMEMMAP_MARKS_STALE) && area_has_old_tails(area))
+		area_reset_tails(area);
 }
 
 /*
@@ -113,20 +159,25 @@ static noinline int area_use_first(struct dynmemmap_area *area, bool huge)
 	return 0;
 }
 
-/* Return: 0; an error if it cannot be used now. */
-static int area_use(struct dynmemmap_area *area, bool huge)
-{
-	if (likely(atomic_long_inc_not_zero(&area->nr_users)))
-		return 0;
-	return area_use_first(area, huge);
-}
-
 static void area_unuse(struct dynmemmap_area *area)
 {
 	if (likely(!atomic_long_dec_and_test(&area->nr_users)))
 		return;
 	dynmemmap_repairs_add(area);
 	dynmemmap_worker_kick(dynmemmap_area_node(area));
+}
+
+/* Return: 0; an error if it cannot be used now. */
+static int area_use(struct dynmemmap_area *area, bool huge)
+{
+	if (unlikely(!atomic_long_inc_not_zero(&area->nr_users)))
+		return area_use_first(area, huge);
+	/* Others use the rest of it, but a folio of all of it is still pinned. */
+	if (unlikely(area_has_detached(area) && area_is_pinned(area))) {
+		area_unuse(area);
+		return -EBUSY;
+	}
+	return 0;
 }
 
 /* Has it what is @wanted, on every CPU? @huge as for area_populate(). */
@@ -138,7 +189,7 @@ static bool area_has(const struct dynmemmap_area *area, u8 wanted, bool huge)
 		return false;
 	/* Pairs with smp_wmb() in area_map_tails(). */
 	smp_rmb();
-	return !(READ_ONCE(area->marks) & DYNMEMMAP_MARK_STALE);
+	return !(READ_ONCE(area->marks) & DYNMEMMAP_MARKS_STALE);
 }
 
 /*
@@ -152,8 +203,12 @@ static noinline bool area_populate(struct dynmemmap_area *area, u8 wanted, bool 
 	while (!area_has(area, wanted, huge)) {
 		const u8 state = READ_ONCE(area->state);
 
-		if (state == DYNMEMMAP_HUGE || READ_ONCE(area->marks) & DYNMEMMAP_MARK_STALE)
-			return dynmemmap_populate_tails(area, gfp, "device");
+		if (state == DYNMEMMAP_HUGE || READ_ONCE(area->marks) & DYNMEMMAP_MARKS_STALE) {
+			if (!dynmemmap_populate_tails(area, gfp, "device"))
+				return false;
+			area_end_huge(area);
+			return true;
+		}
 		/* The device goes; or there is no memory. */
 		if (READ_ONCE(area->owner) != DYNMEMMAP_DEVICE ||
 		    !dynmemmap_stock_provide(dynmemmap_area_node(area), 1, gfp))
@@ -205,8 +260,22 @@ void __dynmemmap_device_put(unsigned long pfn)
 {
 	struct dynmemmap_area *area = device_area_of(pfn);
 
-	if (area)
-		area_unuse(area);
+	if (!area)
+		return;
+	area_end_huge(area);
+	area_unuse(area);
+}
+
+bool __dynmemmap_device_detach(struct folio *folio)
+{
+	struct dynmemmap_area *area = device_area_of(folio_pfn(folio));
+
+	if (!area || folio_order(folio) != DYNMEMMAP_AREA_ORDER || !area_is_pinned(area))
+		return false;
+	WRITE_ONCE(folio->mapping, NULL);
+	WRITE_ONCE(folio->share, 0);
+	area_unuse(area);
+	return true;
 }
 
 static bool area_is_made(const struct dynmemmap_area *area)
@@ -264,7 +333,8 @@ bool __dynmemmap_device_make_range(unsigned long pfn, unsigned long nr_pages)
 	const unsigned long end_pfn = pfn + nr_pages;
 
 	for (; pfn < end_pfn; pfn = ALIGN_DOWN(pfn, nr_each) + nr_each) {
-		if (!__dynmemmap_device_make(pfn, 0, GFP_KERNEL))
+		/* Nobody could be killed for what the device has. */
+		if (!__dynmemmap_device_make(pfn, 0, GFP_KERNEL | __GFP_RETRY_MAYFAIL))
 			return false;
 		cond_resched();
 	}
@@ -349,7 +419,7 @@ void dynmemmap_device_take_back(struct list_head *areas)
  * Context: any.
  * Return: how many memremap_pages() gives it.
  */
-unsigned int dynmemmap_device_base_refs(const struct dynmemmap_area *area)
+int dynmemmap_device_base_refs(const struct dynmemmap_area *area)
 {
 	return area->pgmap->type == MEMORY_DEVICE_GENERIC;
 }

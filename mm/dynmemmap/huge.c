@@ -20,8 +20,6 @@
 
 /* Areas of the cache that are made free memory of at once. */
 #define LEND_AREAS	4
-/* For those who cannot fail: all of the zones' reserves. */
-#define GFP_POPULATE_NOFAIL	(GFP_ATOMIC | __GFP_MEMALLOC)
 
 static_assert(DYNMEMMAP_HUGE_ORDER == DYNMEMMAP_AREA_ORDER);
 static_assert(sizeof(struct folio) == sizeof(struct page) << DYNMEMMAP_HUGE_PREP_ORDER);
@@ -79,6 +77,14 @@ struct page *__dynmemmap_huge_alloc(struct zone *zone)
 	return zone_use_cached(zone) ?: zone_use_pooled(zone);
 }
 
+void __dynmemmap_huge_found(struct page *page)
+{
+	struct dynmemmap_area *area = dynmemmap_area_of(page_to_pfn(page));
+
+	if (area && compound_info_has_mask())
+		dynmemmap_apart_add(area);
+}
+
 bool __dynmemmap_page_is_huge(const struct page *page)
 {
 	const struct dynmemmap_area *area = dynmemmap_area_of(page_to_pfn(page));
@@ -97,7 +103,7 @@ bool __dynmemmap_page_is_shared(const struct page *page)
 static bool area_is_whole(const struct dynmemmap_area *area)
 {
 	return READ_ONCE(area->state) == DYNMEMMAP_SPLIT &&
-	       !(READ_ONCE(area->marks) & DYNMEMMAP_MARK_STALE);
+	       !(READ_ONCE(area->marks) & DYNMEMMAP_MARKS_STALE);
 }
 
 /* Take an area that was freed as HUGE out of the hands of the allocator. */
@@ -218,7 +224,7 @@ bool dynmemmap_cache_take_area(struct dynmemmap_area *area)
 		return false;
 	guard(spinlock_irqsave)(&zone->lock);
 	if (area->zone != zone || READ_ONCE(area->owner) != DYNMEMMAP_CACHE ||
-	    READ_ONCE(area->marks) & DYNMEMMAP_MARK_STALE)
+	    READ_ONCE(area->marks) & DYNMEMMAP_MARKS_STALE)
 		return false;
 	dynmemmap_cache_remove(dynmemmap_zone_pool(zone), area);
 	return true;
@@ -345,7 +351,7 @@ void __dynmemmap_folio_populate_nofail(struct folio *folio)
 	 * Not out of memory: out of all that is kept for when that happens. What
 	 * the page tables lead to would be lost.
 	 */
-	if (!folio_populate(folio, GFP_POPULATE_NOFAIL))
+	if (!folio_populate(folio, DYNMEMMAP_GFP_NOFAIL))
 		panic("dynmemmap: no memory for the struct pages of a huge page\n");
 }
 
@@ -381,7 +387,7 @@ void __dynmemmap_pmd_populate(struct vm_area_struct *vma, pmd_t *pmd)
 {
 	const bool reclaims = current->flags & PF_MEMALLOC;
 
-	pmd_populate_folio(vma, pmd, reclaims ? GFP_POPULATE_NOFAIL : GFP_KERNEL | __GFP_NOFAIL);
+	pmd_populate_folio(vma, pmd, reclaims ? DYNMEMMAP_GFP_NOFAIL : GFP_KERNEL | __GFP_NOFAIL);
 }
 
 bool __dynmemmap_vma_populate(struct vm_area_struct *vma, unsigned long addr)

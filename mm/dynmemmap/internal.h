@@ -51,8 +51,10 @@
 /* A bit for each vmemmap page of an area. */
 #define DYNMEMMAP_ALL_VMEMMAP_PAGES	0xff
 /* Free frames that a node keeps, for lending in atomic context and for repairs. */
-#define DYNMEMMAP_RESERVE_MIN_FRAMES	(8 * DYNMEMMAP_AREA_NR_FRAMES)
+#define DYNMEMMAP_RESERVE_MIN_FRAMES	(12 * DYNMEMMAP_AREA_NR_FRAMES)
 #define DYNMEMMAP_RESERVE_MAX_FRAMES	(128 * DYNMEMMAP_AREA_NR_FRAMES)
+/* The last of them are for those who cannot fail, and for repairs. */
+#define DYNMEMMAP_RESERVE_NOFAIL_FRAMES	(4 * DYNMEMMAP_AREA_NR_FRAMES)
 #define DYNMEMMAP_SECTION_NR_AREAS	(PAGES_PER_SECTION / DYNMEMMAP_AREA_NR_PAGES)
 
 /**
@@ -121,13 +123,15 @@ enum dynmemmap_owner {
  */
 /* In the list of dynmemmap_node.warm_nr, or that of .apart_nr. */
 #define DYNMEMMAP_MARK_WARM		0x01
-/*
- * Has become SPLIT, and TLBs may still lead to the shared tail. Removed by the one who
- * has set it, after his flush; until then the area cannot leave the kernel and the cache.
- */
-#define DYNMEMMAP_MARK_STALE		0x02
 /* The device has mapped a part of it, and may do so again; it keeps its struct pages. */
-#define DYNMEMMAP_MARK_MADE		0x04
+#define DYNMEMMAP_MARK_MADE		0x02
+/*
+ * How many have populated tails of it, and not flushed yet, so that TLBs may still lead to
+ * the shared tail; seven at the most. Until they have, the area cannot leave the kernel
+ * and the cache.
+ */
+#define DYNMEMMAP_MARKS_STALE		0xf0
+#define DYNMEMMAP_MARKS_ONE_STALE	0x10
 
 /**
  * struct dynmemmap_donor - an area whose frames the stock uses
@@ -287,7 +291,7 @@ void dynmemmap_donor_init(struct dynmemmap_donor *donor, struct page *first,
 			  unsigned int nr_frames);
 void dynmemmap_stock_add(struct dynmemmap_stock *stock, struct dynmemmap_donor *donor);
 bool dynmemmap_stock_take(struct dynmemmap_stock *stock, unsigned int nr_frames,
-			  struct page **frames);
+			  unsigned int nr_left, struct page **frames);
 void dynmemmap_stock_put(struct dynmemmap_stock *stock, struct page *frame);
 void dynmemmap_stock_add_single(struct dynmemmap_stock *stock, struct page *frame);
 void dynmemmap_stock_add_used(struct dynmemmap_stock *stock, unsigned long nr_frames);

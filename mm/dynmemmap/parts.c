@@ -30,7 +30,7 @@ static bool part_is_shared(struct dynmemmap_area *area, unsigned long pfn, unsig
 {
 	guard(raw_spinlock_irqsave)(&dynmemmap_area_node(area)->lock);
 	return dynmemmap_area_shared(area) & dynmemmap_vmemmap_pages(pfn, BIT(order)) ||
-	       area->marks & DYNMEMMAP_MARK_STALE;
+	       area->marks & DYNMEMMAP_MARKS_STALE;
 }
 
 static void zone_add_part(struct zone *zone, struct page *page, unsigned int order)

@@ -197,7 +197,7 @@ struct dynmemmap_area *dynmemmap_cache_last(struct dynmemmap_pool *pool)
 	struct dynmemmap_area *area;
 
 	list_for_each_entry_reverse(area, &pool->cached, pool_list)
-		if (!(READ_ONCE(area->marks) & DYNMEMMAP_MARK_STALE))
+		if (!(READ_ONCE(area->marks) & DYNMEMMAP_MARKS_STALE))
 			return area;
 	return NULL;
 }

@@ -264,7 +264,7 @@ static u8 area_shared_tails(struct dynmemmap_area *area, struct page **tails)
 
 /*
  * Give an area in use frames for its shared tails, that hold what @tails hold.
- * Return: true if it is the caller's to flush, and to remove DYNMEMMAP_MARK_STALE.
+ * Return: true if it is the caller's to flush, and to count as stale no more.
  */
 static bool area_map_tails(struct dynmemmap_area *area, struct page **frames,
 			   struct page **tails)
@@ -277,7 +277,7 @@ static bool area_map_tails(struct dynmemmap_area *area, struct page **frames,
 	dynmemmap_vmemmap_tails(area, tails_now);
 	if (memcmp(tails, tails_now, sizeof(tails_now)))
 		return false;
-	WRITE_ONCE(area->marks, area->marks | DYNMEMMAP_MARK_STALE);
+	WRITE_ONCE(area->marks, area->marks + DYNMEMMAP_MARKS_ONE_STALE);
 	/* Pairs with smp_rmb() in dynmemmap_populate_tails(). */
 	smp_wmb();
 	dynmemmap_vmemmap_map(area, frames);
@@ -320,7 +320,7 @@ static int area_unshare_tails(struct dynmemmap_area *area, u8 wanted, gfp_t gfp)
 static void area_end_stale(struct dynmemmap_area *area, const char *reason, u64 start)
 {
 	scoped_guard(raw_spinlock_irqsave, &dynmemmap_area_node(area)->lock)
-		WRITE_ONCE(area->marks, area->marks & ~DYNMEMMAP_MARK_STALE);
+		WRITE_ONCE(area->marks, area->marks - DYNMEMMAP_MARKS_ONE_STALE);
 	note_populate_tails(area, reason, start);
 }
 
@@ -357,7 +357,7 @@ bool dynmemmap_populate_tails(struct dynmemmap_area *area, gfp_t gfp, const char
 	}
 	/* Pairs with smp_wmb() in area_map_tails(). */
 	smp_rmb();
-	if (READ_ONCE(area->marks) & DYNMEMMAP_MARK_STALE)
+	if (READ_ONCE(area->marks) & DYNMEMMAP_MARKS_STALE)
 		area_flush_tails(area);
 	return true;
 }
@@ -405,7 +405,7 @@ static bool folio_has_own_tails(struct folio *folio)
 			return false;
 		/* Pairs with smp_wmb() in area_map_tails(). */
 		smp_rmb();
-		if (READ_ONCE(area->marks) & DYNMEMMAP_MARK_STALE)
+		if (READ_ONCE(area->marks) & DYNMEMMAP_MARKS_STALE)
 			return false;
 	}
 	return true;
@@ -435,7 +435,8 @@ bool dynmemmap_populate_folio_tails(struct folio *folio, gfp_t gfp, const char *
 	if (folio_has_own_tails(folio))
 		return true;
 	area = folio_area(folio, 0);
-	if (area && !dynmemmap_stock_provide(dynmemmap_area_node(area), nr_areas, gfp))
+	if (area && nr_areas > 1 &&
+	    !dynmemmap_stock_provide(dynmemmap_area_node(area), nr_areas, gfp))
 		return false;
 	for (i = 0; i < nr_areas && unshared >= 0; i++) {
 		area = folio_area(folio, i);
@@ -465,7 +466,7 @@ static struct page *self_host_table(struct dynmemmap_area *area)
 
 	if (!dynmemmap_vmemmap_needs_table(area))
 		return NULL;
-	if (dynmemmap_stock_take(&dynmemmap_area_node(area)->stock, 1, &frame))
+	if (dynmemmap_stock_take(&dynmemmap_area_node(area)->stock, 1, 0, &frame))
 		return frame;
 	return dynmemmap_area_page(area, DYNMEMMAP_TABLE_FRAME);
 }
@@ -654,7 +655,7 @@ static bool area_share_tails(struct dynmemmap_area *area, const struct page *tai
 {
 	guard(raw_spinlock_irqsave)(&dynmemmap_area_node(area)->lock);
 	if (area->state != DYNMEMMAP_SPLIT || area->owner != DYNMEMMAP_KERNEL ||
-	    shared & ~area->mapped || area->marks & DYNMEMMAP_MARK_STALE)
+	    shared & ~area->mapped || area->marks & DYNMEMMAP_MARKS_STALE)
 		return false;
 	dynmemmap_vmemmap_map_tails(area, tail, shared, frames);
 	frames[DYNMEMMAP_TABLE_FRAME] = NULL;

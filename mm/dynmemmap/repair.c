@@ -193,7 +193,7 @@ bool dynmemmap_repair(unsigned long address, bool write, bool present, unsigned 
 		count_repair(node, true);
 		return false;
 	}
-	if (dynmemmap_frames_try_take(node, frames, DYNMEMMAP_ALL_VMEMMAP_PAGES)) {
+	if (dynmemmap_frames_try_take(node, frames, DYNMEMMAP_ALL_VMEMMAP_PAGES, 0)) {
 		dynmemmap_populate_with(area, frames, "repair", start);
 	} else if (!READ_ONCE(area->zone) || !dynmemmap_self_host(area)) {
 		/* Offline memory may not be there, to be written to. */
@@ -230,7 +230,7 @@ bool dynmemmap_repair_tail(unsigned long address, bool write, unsigned long ip)
 	if (!area || !dynmemmap_area_shared(area))
 		return false;
 	/* Nor can it be mended if nobody uses the area. */
-	if (!dynmemmap_populate_tails(area, GFP_ATOMIC, "repair") || dynmemmap_area_shared(area))
+	if (!dynmemmap_populate_tails(area, DYNMEMMAP_GFP_NOFAIL, "repair") || dynmemmap_area_shared(area))
 		return false;
 
 	count_repair(dynmemmap_area_node(area), write);

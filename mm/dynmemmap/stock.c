@@ -134,17 +134,18 @@ static struct page *stock_take_one(struct dynmemmap_stock *stock)
  * dynmemmap_stock_take() - take free frames out of a stock
  * @stock:	the stock
  * @nr_frames:	how many
+ * @nr_left:	free frames that have to be left for others
  * @frames:	where to put their struct pages
  *
  * Context: any; dynmemmap_node.lock held.
  * Return: true with @nr_frames frames, false with none.
  */
 bool dynmemmap_stock_take(struct dynmemmap_stock *stock, unsigned int nr_frames,
-			  struct page **frames)
+			  unsigned int nr_left, struct page **frames)
 {
 	unsigned int i;
 
-	if (stock->nr_free < nr_frames)
+	if (stock->nr_free < nr_frames + nr_left)
 		return false;
 	for (i = 0; i < nr_frames; i++) {
 		frames[i] = stock_take_one(stock);

@@ -19,7 +19,8 @@
 #define FRAMES_ORDER	3
 
 /* With so few free frames left an area is cut: enough to do that, four times. */
-#define CUT_BELOW_FRAMES	(4 * DYNMEMMAP_AREA_NR_FRAMES)
+#define CUT_BELOW_FRAMES \
+	(DYNMEMMAP_RESERVE_NOFAIL_FRAMES + 4 * DYNMEMMAP_AREA_NR_FRAMES)
 
 static_assert(1 << FRAMES_ORDER == DYNMEMMAP_AREA_NR_FRAMES);
 
@@ -64,16 +65,18 @@ static void frames_spread(struct page **frames, u8 wanted)
  * @node:	the node of the area to populate
  * @frames:	where to put DYNMEMMAP_POPULATE_NR_FRAMES struct pages
  * @wanted:	the vmemmap pages to populate, a bit each; frames of others are NULL
+ * @nr_left:	free frames that have to be left for others
  *
  * Context: any but NMI; dynmemmap_node.lock not held.
  * Return: true with all of them, false with none.
  */
-bool dynmemmap_frames_try_take(struct dynmemmap_node *node, struct page **frames, u8 wanted)
+bool dynmemmap_frames_try_take(struct dynmemmap_node *node, struct page **frames, u8 wanted,
+			       unsigned int nr_left)
 {
 	bool taken;
 
 	scoped_guard(raw_spinlock_irqsave, &node->lock)
-		taken = dynmemmap_stock_take(&node->stock, hweight8(wanted) + 1, frames);
+		taken = dynmemmap_stock_take(&node->stock, hweight8(wanted) + 1, nr_left, frames);
 	if (taken)
 		frames_spread(frames, wanted);
 	return taken;
@@ -123,7 +126,7 @@ static bool area_cut(struct dynmemmap_node *node, struct zone *zone)
 	struct page *first;
 	unsigned int i;
 
-	if (!dynmemmap_frames_try_take(node, frames, DYNMEMMAP_ALL_VMEMMAP_PAGES))
+	if (!dynmemmap_frames_try_take(node, frames, DYNMEMMAP_ALL_VMEMMAP_PAGES, 0))
 		return false;
 	area = dynmemmap_pool_take(zone);
 	if (!area) {
@@ -186,21 +189,12 @@ bool dynmemmap_stock_is_low(struct dynmemmap_node *node)
 	       READ_ONCE(node->stock.nr_free) < 2 * READ_ONCE(node->nr_reserve);
 }
 
-/**
- * dynmemmap_frames_take() - take the frames that populating one area needs
- * @node:	the node of the area
- * @frames:	where to put DYNMEMMAP_POPULATE_NR_FRAMES struct pages
- * @wanted:	the vmemmap pages to populate, a bit each; frames of others are NULL
- *
- * Context: any but NMI; neither zone->lock nor dynmemmap_node.lock held. A page
- * fault cannot know that and uses dynmemmap_frames_try_take().
- * Return: true with all of them; false if stock and pools of the node are
- * empty.
- */
-bool dynmemmap_frames_take(struct dynmemmap_node *node, struct page **frames, u8 wanted)
+/* Frames for one area, out of the stock or, if that has too few, of the pool. */
+static bool frames_take(struct dynmemmap_node *node, struct page **frames, u8 wanted,
+			unsigned int nr_left)
 {
 	/* Others may use up what was donated before we get at it; go on then. */
-	while (!dynmemmap_frames_try_take(node, frames, wanted)) {
+	while (!dynmemmap_frames_try_take(node, frames, wanted, nr_left)) {
 		if (!node_donate(node))
 			return false;
 	}
@@ -210,6 +204,23 @@ bool dynmemmap_frames_take(struct dynmemmap_node *node, struct page **frames, u8
 			node_supply(node, area_cut);
 	}
 	return true;
+}
+
+/**
+ * dynmemmap_frames_take() - take the frames that populating one area needs
+ * @node:	the node of the area
+ * @frames:	where to put DYNMEMMAP_POPULATE_NR_FRAMES struct pages
+ * @wanted:	the vmemmap pages to populate, a bit each; frames of others are NULL
+ *
+ * Context: any but NMI; neither zone->lock nor dynmemmap_node.lock held. A page
+ * fault cannot know that and uses dynmemmap_frames_try_take().
+ * Return: true with all of them; false if the pools of the node are empty, and its
+ * stock but for what is kept for those who cannot fail.
+ */
+bool dynmemmap_frames_take(struct dynmemmap_node *node, struct page **frames, u8 wanted)
+{
+	return !dynmemmap_should_fail() &&
+	       frames_take(node, frames, wanted, DYNMEMMAP_RESERVE_NOFAIL_FRAMES);
 }
 
 static bool stock_buy_block(struct dynmemmap_node *node, gfp_t gfp, unsigned int order)
@@ -241,7 +252,8 @@ static bool stock_buy(struct dynmemmap_node *node, gfp_t gfp)
  * @node:	the node of the area
  * @frames:	where to put DYNMEMMAP_POPULATE_NR_FRAMES struct pages
  * @wanted:	the vmemmap pages to populate, a bit each; frames of others are NULL
- * @gfp:	how hard to try when stock and pools are empty
+ * @gfp:	how hard to try when stock and pools are empty; with __GFP_MEMALLOC, what
+ *		is kept for those who cannot fail may be used
  *
  * Context: as dynmemmap_frames_take(), and as @gfp says.
  * Return: true with all of them, false with none.
@@ -249,7 +261,11 @@ static bool stock_buy(struct dynmemmap_node *node, gfp_t gfp)
 bool dynmemmap_frames_buy(struct dynmemmap_node *node, struct page **frames, u8 wanted,
 			  gfp_t gfp)
 {
-	while (!dynmemmap_frames_take(node, frames, wanted))
+	const unsigned int nr_left = gfp & __GFP_MEMALLOC ? 0 : DYNMEMMAP_RESERVE_NOFAIL_FRAMES;
+
+	if (!(gfp & (__GFP_MEMALLOC | __GFP_NOFAIL)) && dynmemmap_should_fail())
+		return false;
+	while (!frames_take(node, frames, wanted, nr_left))
 		if (!stock_buy(node, gfp))
 			return false;
 	return true;

@@ -7,6 +7,7 @@
 #include <linux/hugetlb.h>
 #include <linux/memory_hotplug.h>
 #include <linux/mm.h>
+#include <linux/page-isolation.h>
 #include <linux/rmap.h>
 
 #include "core.h"
@@ -27,10 +28,20 @@ static bool folio_share_tails(struct folio *folio, int nr_refs)
 	return shared;
 }
 
+/*
+ * What is freed as HUGE goes to the cache, and from there to whoever wants memory: what is
+ * kept for CMA, or isolated, must not. Larger folios are populated before they are freed.
+ */
+static bool folio_may_be_cached(struct folio *folio)
+{
+	return folio_order(folio) > DYNMEMMAP_AREA_ORDER ||
+	       get_pageblock_migratetype(&folio->page) < MIGRATE_PCPTYPES;
+}
+
 bool __dynmemmap_folio_unpopulate(struct folio *folio)
 {
 	if (!compound_info_has_mask() || folio_order(folio) > DYNMEMMAP_MAX_ORDER ||
-	    __dynmemmap_page_is_huge(&folio->page))
+	    __dynmemmap_page_is_huge(&folio->page) || !folio_may_be_cached(folio))
 		return false;
 	guard(mutex)(&dynmemmap_take_back_mutex);
 	return dynmemmap_may_take_back() && dynmemmap_unpopulate_folio_tails(folio, "whole");

@@ -437,7 +437,8 @@ void dynmemmap_worker(struct work_struct *work)
  * @work:	embedded in the node
  *
  * That much memory is free, but scattered, because it became free page by page: starts
- * the worker. That a huge folio is not mapped by PTEs any more.
+ * the worker. That a huge folio is not mapped by PTEs any more, or memory of a device not
+ * pinned.
  *
  * Context: workqueue. Runs again by itself, when the CPU is awake anyway.
  */
@@ -450,6 +451,8 @@ void dynmemmap_watch(struct work_struct *work)
 	for (zone = zones; zone < zones + MAX_NR_ZONES; zone++)
 		if (populated_zone(zone) && dynmemmap_zone_is_scattered(zone))
 			dynmemmap_worker_kick(node);
+	if (READ_ONCE(node->warm_nr))
+		dynmemmap_worker_kick(node);
 	dynmemmap_make_whole(node);
 	queue_delayed_work(system_dfl_wq, &node->watch_work, WATCH_INTERVAL);
 }
@@ -519,7 +522,7 @@ static bool area_is_shown(struct dynmemmap_area *area)
 {
 	guard(raw_spinlock_irqsave)(&dynmemmap_area_node(area)->lock);
 	return READ_ONCE(area->owner) == DYNMEMMAP_KERNEL && !dynmemmap_area_shared(area) &&
-	       !(area->marks & DYNMEMMAP_MARK_STALE);
+	       !(area->marks & DYNMEMMAP_MARKS_STALE);
 }
 
 /*
@@ -594,7 +597,8 @@ static void range_hold(void)
 void __dynmemmap_range_get(unsigned long start_pfn, unsigned long end_pfn)
 {
 	range_hold();
-	range_lend(start_pfn, end_pfn, true);
+	if (start_pfn < end_pfn)
+		range_lend(start_pfn, end_pfn, true);
 }
 EXPORT_SYMBOL_GPL(__dynmemmap_range_get);
 

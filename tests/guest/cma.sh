@@ -8,6 +8,7 @@
 # mem: 6G
 # append: dynamic_memmap=on cma=64M hugetlb_cma=1G
 
+# shellcheck disable=SC2317 # called by name
 . "$DYNMEMMAP/tests/guest/lib.sh"
 
 cma=$(grep -lx 16384 /sys/kernel/debug/cma/*/count)
@@ -40,6 +41,27 @@ echo 1 >$pages
 expect "a page of 1 GiB is allocated" "$(cat $pages)" -eq 1
 echo 0 >$pages
 expect "it is freed" "$(cat $pages)" -eq 0
+
+# What huge pages have had of the regions goes back there.
+all_free()
+{
+	(($(meminfo CmaFree) >= free))
+}
+
+free=$(meminfo CmaFree)
+small=/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages
+echo 1 >$pages
+echo 1 >${pages%/*}/demote
+expect "it is demoted" "$(cat $small)" -eq 512
+echo 0 >$small
+expect_success "the regions get it back" eventually 10 all_free
+echo 1 >$pages
+expect "it is allocated again" "$(cat $pages)" -eq 1
+echo 0 >$pages
+echo 5000 >$small
+expect "all memory is pages of 2 MiB, and of the regions, too" "$(meminfo CmaFree)" -lt $((free - 8192))
+echo 0 >$small
+expect_success "the regions get that back" eventually 10 all_free
 expect_memmap_back 15
 expect_consistent
 

@@ -407,6 +407,74 @@ def reflink_huge(path, _):
     os.unlink(path + ".other")
 
 
+class SlowDisk:
+    """Every write takes so long that others can do something meanwhile."""
+
+    SECONDS = 20
+    NAME = "slow"
+    DIRECTORY = f"/sys/kernel/config/nullb/{NAME}"
+
+    def __init__(self):
+        os.mkdir(self.DIRECTORY)
+        for name, value in (("irqmode", 2), ("completion_nsec", self.SECONDS * 10**9),
+                            ("size", 64), ("max_sectors", 4096), ("power", 1)):
+            with open(f"{self.DIRECTORY}/{name}", "w", encoding="ascii") as file:
+                file.write(str(value))
+
+    def in_flight(self):
+        with open(f"/sys/block/{self.NAME}/inflight", encoding="ascii") as file:
+            return int(file.read().split()[1])
+
+    def write(self, memory):
+        """Return: once it is on its way, a thread that ends when it has been written."""
+        fd = os.open(f"/dev/{self.NAME}", os.O_WRONLY | os.O_DIRECT)
+        before = self.in_flight()
+        thread = threading.Thread(target=os.pwrite, args=(fd, memory, 0))
+        thread.start()
+        while self.in_flight() == before and thread.is_alive():
+            time.sleep(0.01)
+        return thread
+
+    def end(self):
+        os.rmdir(self.DIRECTORY)
+
+
+def reflink_detached(path, _):
+    """A huge page of device memory is pinned when the only file that maps it gets another."""
+    mapping = HugeMapping(path)
+    mapping.fill()
+    other = os.open(path + ".other", os.O_RDWR | os.O_CREAT)
+    fcntl.ioctl(other, FICLONE, mapping.fd)
+    mapping.check()
+    huge = figure("areas_huge")
+
+    def at(area, offset):
+        return area * mapping.AREA + offset
+
+    reader, writer = os.pipe()
+    spliced = IOVec(address_of(mapping.memory, at(0, 0)), 8 * PAGE)
+    must(call(LIBC.vmsplice, writer, ctypes.byref(spliced), 1, 0) == 8 * PAGE, "short vmsplice")
+    disk = SlowDisk()
+    memory = memoryview(mapping.memory)
+    writes = [disk.write(memory[at(1, 0):at(2, 0)]), disk.write(memory[at(2, 64 * 1024):at(3, 0)])]
+    written = [at(area, MIB) for area in range(3)]
+    for page in written:
+        memory[page:page + PAGE] = b"m" * PAGE
+    must(disk.in_flight() == len(writes), "nothing is pinned any more")
+    for write in writes:
+        write.join()
+    contents = os.read(reader, 8 * PAGE)
+    must(all(contents[page + 8:page + 16] == struct.pack("<Q", page)
+             for page in range(0, 8 * PAGE, PAGE)), "other contents of the pinned pages")
+    memory.release()
+    mapping.check(skip=written)
+    copy = HugeMapping(path + ".other")
+    copy.check()
+    must(figure("areas_huge") >= huge, "what was pinned is not huge any more")
+    disk.end()
+    os.unlink(path + ".other")
+
+
 def figure(name):
     with open(f"/sys/kernel/mm/dynamic_memmap/{name}", encoding="ascii") as file:
         return int(file.read())
@@ -709,7 +777,7 @@ ACTIONS = {
     "longterm": longterm, "ptrace": ptrace,
     # Not for every file system or machine.
     "reflink": reflink, "reflink-pinned": reflink_pinned, "reflink-huge": reflink_huge,
-    "unmount": unmount,
+    "reflink-detached": reflink_detached, "unmount": unmount,
     "poison": poison, "poison-huge": poison_huge, "badblocks": badblocks,
     "machine-check": machine_check,
     "single": single, "small": small, "huge": huge, "fracture": fracture,

@@ -26,7 +26,7 @@ import mmap
 memory = mmap.mmap(-1, 400 << 20)
 for at in range(0, len(memory), 1 << 20):
     assert not any(memory[at:at + 4096])'
-expect_memmap_back 15
+expect_memmap_back 40
 expect_consistent
 
 finish

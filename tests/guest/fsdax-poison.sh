@@ -42,6 +42,9 @@ expect_success "files with shared blocks are mapped and written" \
 	"$dax" /mnt/other/file /dev/null reflink
 expect_success "so are those that are mapped 2 MiB at a time" \
 	"$dax" /mnt/other/file /dev/null reflink-huge
+mount -t configfs config /sys/kernel/config
+! dm_on || expect_success "and those that are pinned when another file gets them" \
+	"$dax" /mnt/other/file /dev/null reflink-detached
 expect_success "one of their pages is pinned meanwhile" \
 	"$dax" /mnt/other/file /dev/null reflink-pinned
 

@@ -17,6 +17,7 @@
 
 seconds=30
 [[ $KERNEL != debug ]] || seconds=120
+seconds=$(kernel_argument churn.seconds "$seconds")
 
 four_times()	# ACTION SECONDS
 {
@@ -40,12 +41,15 @@ note "swap on zram$number"
 remember_memmap
 ! dm_on || echo 10 >"$DM/take_back_delay_ms"
 
+# Where the test is one of failing allocations.
+! declare -F churn_begins >/dev/null || churn_begins
 load_start --vm 1 --vm-bytes 60% --vm-method write64 --vm-hang 0 --vm-madvise hugepage
 expect_success "huge pages keep their contents" four_times churn "$seconds"
 split=$(vmstat thp_split_pmd)
 expect_success "those that threads and children share, too" four_times races $((seconds * 2 / 3))
 expect "they were split" $(($(vmstat thp_split_pmd) - split)) -gt 20
 load_stop
+! declare -F churn_ends >/dev/null || churn_ends
 note "$(grep -E '^(thp_(fault_alloc|split_page|split_pmd|collapse_alloc|swpout)|pswpout) ' \
 	/proc/vmstat)"
 expect "some were split" "$(vmstat thp_split_pmd)" -gt 20

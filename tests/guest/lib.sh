@@ -120,6 +120,17 @@ booted_with()	# ARGUMENT
 	[[ " $(</proc/cmdline) " == *" $1 "* ]]
 }
 
+# What the kernel was told, or DEFAULT if it was not.
+kernel_argument()	# NAME DEFAULT
+{
+	local said
+
+	said=" $(</proc/cmdline) "
+	[[ $said == *" $1="* ]] || said=" $1=$2 "
+	said=${said##*" $1="}
+	echo "${said%% *}"
+}
+
 # Whether the kernel was to switch dynamic memmap on: the last word counts.
 wanted_on()
 {

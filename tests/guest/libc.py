@@ -2,6 +2,7 @@
 """What the programs of the guest tests have in common."""
 
 import ctypes
+import errno
 import mmap
 import os
 
@@ -18,11 +19,14 @@ def must(value, what):
 
 def call(name, *args):
     """A function of the C library, by its name; addresses and sizes are long."""
-    result = getattr(LIBC, name)(*map(ctypes.c_long, args))
-    if result == -1:
+    while True:
+        result = getattr(LIBC, name)(*map(ctypes.c_long, args))
+        if result != -1:
+            return result
         error = ctypes.get_errno()
-        raise OSError(error, f"{name}: {os.strerror(error)}")
-    return result
+        # Where a test has memory run out, nothing has changed then.
+        if error != errno.ENOMEM or "MEMORY_RUNS_OUT" not in os.environ:
+            raise OSError(error, f"{name}: {os.strerror(error)}")
 
 
 def start(function):

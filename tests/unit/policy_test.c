@@ -4,7 +4,7 @@
  */
 #include "internal.h"
 
-#define RESERVE_MIN		64UL
+#define RESERVE_MIN		96UL
 #define RESERVE_MAX		1024UL
 #define TAKE_BACK_MIN_AREAS	256
 

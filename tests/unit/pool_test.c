@@ -195,7 +195,7 @@ static void cache_keeps_what_tlbs_remember(void)
 	setup();
 	cache_add(0, DYNMEMMAP_HUGE);
 	cache_add(1, DYNMEMMAP_SPLIT);
-	areas[1].marks = DYNMEMMAP_MARK_STALE;
+	areas[1].marks = DYNMEMMAP_MARKS_ONE_STALE;
 	CHECK(dynmemmap_cache_last(&pool) == &areas[0]);
 	dynmemmap_cache_remove(&pool, &areas[0]);
 	CHECK(!dynmemmap_cache_last(&pool));

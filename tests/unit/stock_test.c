@@ -139,8 +139,8 @@ static void stock_starts_empty(void)
 {
 	setup();
 	stock_check(0, 0);
-	CHECK(!dynmemmap_stock_take(&stock, 1, frames));
-	CHECK(dynmemmap_stock_take(&stock, 0, frames));
+	CHECK(!dynmemmap_stock_take(&stock, 1, 0, frames));
+	CHECK(dynmemmap_stock_take(&stock, 0, 0, frames));
 	CHECK(!dynmemmap_stock_remove_empty(&stock, 0));
 }
 
@@ -179,7 +179,7 @@ static void take_gives_all_or_nothing(void)
 		/* In two donors, so that neither has enough of its own. */
 		donor_make(&blocks[0], 64, nr_free / 2);
 		donor_make(&blocks[1], 64, nr_free - nr_free / 2);
-		CHECK(dynmemmap_stock_take(&stock, DYNMEMMAP_AREA_NR_FRAMES, frames) == enough);
+		CHECK(dynmemmap_stock_take(&stock, DYNMEMMAP_AREA_NR_FRAMES, 0, frames) == enough);
 		CHECK(!frames[0] == !enough);
 		if (enough)
 			frames_check_distinct(DYNMEMMAP_AREA_NR_FRAMES);
@@ -194,13 +194,26 @@ static void take_leaves_bad_frames(void)
 	singles[1].flags = 1;
 	donor_make(&blocks[0], 64, 4);
 	blocks[0].pages[3].flags = 1;
-	CHECK(!dynmemmap_stock_take(&stock, 5, frames));
+	CHECK(!dynmemmap_stock_take(&stock, 5, 0, frames));
 	/* They count as used from then on. */
 	stock_check_all(4, 66, 2);
-	CHECK(dynmemmap_stock_take(&stock, 4, frames));
+	CHECK(dynmemmap_stock_take(&stock, 4, 0, frames));
 	frames_check_distinct(4);
 	for (unsigned int i = 0; i < 4; i++)
 		CHECK(!PageHWPoison(frames[i]));
+}
+
+static void take_leaves_what_is_kept(void)
+{
+	setup();
+	singles_make(10);
+	donor_make(&blocks[0], 64, 30);
+	CHECK(!dynmemmap_stock_take(&stock, 9, 32, frames));
+	stock_check_all(40, 74, 10);
+	CHECK(dynmemmap_stock_take(&stock, 8, 32, frames));
+	CHECK(!dynmemmap_stock_take(&stock, 1, 32, frames));
+	CHECK(dynmemmap_stock_take(&stock, 32, 0, frames));
+	stock_check_all(0, 74, 10);
 }
 
 static void take_can_take_everything(void)
@@ -208,9 +221,9 @@ static void take_can_take_everything(void)
 	setup();
 	donor_make(&blocks[0], 504, 504);
 	donor_make(&blocks[1], 64, 64);
-	CHECK(!dynmemmap_stock_take(&stock, 569, frames));
+	CHECK(!dynmemmap_stock_take(&stock, 569, 0, frames));
 	stock_check(568, 568);
-	CHECK(dynmemmap_stock_take(&stock, 568, frames));
+	CHECK(dynmemmap_stock_take(&stock, 568, 0, frames));
 	frames_check_distinct(568);
 	stock_check(0, 568);
 }
@@ -223,7 +236,7 @@ static void take_drains_the_fullest_donor_first(void)
 	setup();
 	fuller = donor_make(&blocks[0], 504, 10);
 	donor_make(&blocks[1], 504, 504);
-	CHECK(dynmemmap_stock_take(&stock, 12, frames));
+	CHECK(dynmemmap_stock_take(&stock, 12, 0, frames));
 	for (i = 0; i < 10; i++)
 		CHECK(donor_of(frames[i]) == fuller);
 	for (; i < 12; i++)
@@ -243,7 +256,7 @@ static void take_prefers(unsigned int nr_free_fuller, unsigned int nr_free_empti
 		fuller = donor_make(&blocks[0], 512, nr_free_fuller);
 		if (!fuller_last)
 			donor_make(&blocks[1], 512, nr_free_emptier);
-		CHECK(dynmemmap_stock_take(&stock, 1, frames));
+		CHECK(dynmemmap_stock_take(&stock, 1, 0, frames));
 		CHECK(donor_of(frames[0]) == fuller);
 	}
 }
@@ -267,7 +280,7 @@ static void put_returns_to_the_donor(void)
 	setup();
 	donors[0] = donor_make(&blocks[0], 504, 4);
 	donors[1] = donor_make(&blocks[1], 504, 504);
-	CHECK(dynmemmap_stock_take(&stock, 8, frames));
+	CHECK(dynmemmap_stock_take(&stock, 8, 0, frames));
 	CHECK(donors[0]->nr_free == 0 && donors[1]->nr_free == 500);
 	dynmemmap_stock_put(&stock, frames[7]);
 	CHECK(donors[0]->nr_free == 0 && donors[1]->nr_free == 501);
@@ -310,7 +323,7 @@ static void take_uses_singles_first(void)
 	donor_make(&blocks[0], 504, 1);
 	donor_make(&blocks[1], 504, 10);
 	singles_make(5);
-	CHECK(dynmemmap_stock_take(&stock, 8, frames));
+	CHECK(dynmemmap_stock_take(&stock, 8, 0, frames));
 	for (i = 0; i < 8; i++)
 		CHECK(is_single(frames[i]) == (i < 5));
 	frames_check_distinct(8);
@@ -326,10 +339,10 @@ static void take_counts_singles_and_donors_together(void)
 	setup();
 	donor_make(&blocks[0], 504, 3);
 	singles_make(4);
-	CHECK(!dynmemmap_stock_take(&stock, 8, frames));
+	CHECK(!dynmemmap_stock_take(&stock, 8, 0, frames));
 	CHECK(!frames[0]);
 	stock_check_all(7, 508, 4);
-	CHECK(dynmemmap_stock_take(&stock, 7, frames));
+	CHECK(dynmemmap_stock_take(&stock, 7, 0, frames));
 	stock_check_all(0, 508, 4);
 }
 
@@ -362,7 +375,7 @@ static void remove_single_waits_for_those_in_use(void)
 {
 	setup();
 	singles_make(1);
-	CHECK(dynmemmap_stock_take(&stock, 1, frames));
+	CHECK(dynmemmap_stock_take(&stock, 1, 0, frames));
 	CHECK(!dynmemmap_stock_remove_single(&stock, 0));
 	stock_check_all(0, 1, 1);
 	dynmemmap_stock_put(&stock, frames[0]);
@@ -377,7 +390,7 @@ static void drain_and_fill(unsigned int nr_frames)
 	setup();
 	donor_make(&blocks[0], nr_frames, nr_frames);
 	for (i = 0; i < nr_frames; i++) {
-		CHECK(dynmemmap_stock_take(&stock, 1, &frames[i]));
+		CHECK(dynmemmap_stock_take(&stock, 1, 0, &frames[i]));
 		stock_check(nr_frames - 1 - i, nr_frames);
 	}
 	frames_check_distinct(nr_frames);
@@ -401,7 +414,7 @@ static void remove_takes_only_a_donor_nobody_uses(void)
 
 	setup();
 	donor = donor_make(&blocks[0], 504, 504);
-	CHECK(dynmemmap_stock_take(&stock, 1, frames));
+	CHECK(dynmemmap_stock_take(&stock, 1, 0, frames));
 	CHECK(!dynmemmap_stock_remove_empty(&stock, 0));
 	stock_check(503, 504);
 
@@ -466,6 +479,7 @@ static const struct test tests[] = {
 	{ "stock adds what a donor has", stock_adds_what_a_donor_has },
 	{ "take gives all or nothing", take_gives_all_or_nothing },
 	{ "take leaves bad frames", take_leaves_bad_frames },
+	{ "take leaves what is kept", take_leaves_what_is_kept },
 	{ "take can take everything", take_can_take_everything },
 	{ "take drains the fullest donor first", take_drains_the_fullest_donor_first },
 	{ "take prefers by steps of 64", take_prefers_by_steps_of_64 },

@@ -251,14 +251,15 @@ static void frames_spread(struct page **frames, u8 wanted)
 		frames[i] = wanted & BIT(i) ? frames[--from] : NULL;
 }
 
-static bool frames_try_take(struct world *world, struct page **frames, u8 wanted)
+static bool frames_try_take(struct world *world, struct page **frames, u8 wanted,
+			    unsigned int nr_left)
 {
 	unsigned int i, nr_frames = __builtin_popcount(wanted);
 	bool taken;
 
 	pthread_mutex_lock(&world->node_lock);
-	taken = dynmemmap_stock_take(&world->stock, nr_frames, frames);
-	CHECK(taken == (world->ledger.nr_free >= nr_frames));
+	taken = dynmemmap_stock_take(&world->stock, nr_frames, nr_left, frames);
+	CHECK(taken == (world->ledger.nr_free >= nr_frames + nr_left));
 	for (i = 0; taken && i < nr_frames; i++)
 		ledger_take(&world->ledger, page_to_pfn(world, frames[i]));
 	check_stock(world);
@@ -380,7 +381,7 @@ static bool cache_take_area(struct world *world, struct dynmemmap_area *area)
 
 	pthread_mutex_lock(&area->zone->lock);
 	taken = READ_ONCE(area->owner) == DYNMEMMAP_CACHE &&
-		!(READ_ONCE(area->marks) & DYNMEMMAP_MARK_STALE);
+		!(READ_ONCE(area->marks) & DYNMEMMAP_MARKS_STALE);
 	if (taken)
 		cache_remove(world, area->zone, area);
 	pthread_mutex_unlock(&area->zone->lock);
@@ -462,7 +463,7 @@ static void repair(struct actor *actor, struct dynmemmap_area *area)
 
 	if (vmemmap_is_mapped(world, area))
 		return;
-	if (!frames_try_take(world, frames, DYNMEMMAP_ALL_VMEMMAP_PAGES)) {
+	if (!frames_try_take(world, frames, DYNMEMMAP_ALL_VMEMMAP_PAGES, 0)) {
 		self_host(world, area);
 		return;
 	}
@@ -507,7 +508,7 @@ static void unpopulate(struct actor *actor, struct list_head *areas)
 
 	list_for_each_entry(area, areas, pool_list) {
 		pthread_mutex_lock(&world->node_lock);
-		CHECK(!(area->marks & DYNMEMMAP_MARK_STALE));
+		CHECK(!(area->marks & DYNMEMMAP_MARKS_STALE));
 		vmemmap_unmap(world, area, frames);
 		set_state(world, area, DYNMEMMAP_IDLE);
 		pthread_mutex_unlock(&world->node_lock);
@@ -554,12 +555,18 @@ static bool node_donate(struct actor *actor)
 	return false;
 }
 
-static bool frames_take(struct actor *actor, struct page **frames, u8 wanted)
+static bool frames_take_leaving(struct actor *actor, struct page **frames, u8 wanted,
+				unsigned int nr_left)
 {
-	while (!frames_try_take(actor->world, frames, wanted))
+	while (!frames_try_take(actor->world, frames, wanted, nr_left))
 		if (!node_donate(actor))
 			return false;
 	return true;
+}
+
+static bool frames_take(struct actor *actor, struct page **frames, u8 wanted)
+{
+	return frames_take_leaving(actor, frames, wanted, DYNMEMMAP_RESERVE_NOFAIL_FRAMES);
 }
 
 static bool populate(struct actor *actor, struct dynmemmap_area *area)
@@ -958,9 +965,11 @@ static bool stock_buy(struct actor *actor)
 	return true;
 }
 
-static bool frames_buy(struct actor *actor, struct page **frames, u8 wanted)
+static bool frames_buy(struct actor *actor, struct page **frames, u8 wanted, bool may_fail)
 {
-	while (!frames_take(actor, frames, wanted))
+	const unsigned int nr_left = may_fail ? DYNMEMMAP_RESERVE_NOFAIL_FRAMES : 0;
+
+	while (!frames_take_leaving(actor, frames, wanted, nr_left))
 		if (!stock_buy(actor))
 			return false;
 	return true;
@@ -1057,7 +1066,7 @@ static bool area_map_tails(struct world *world, struct dynmemmap_area *area, str
 	pthread_mutex_lock(&world->node_lock);
 	mapped = area->state == DYNMEMMAP_HUGE && READ_ONCE(area->owner) == DYNMEMMAP_KERNEL;
 	if (mapped) {
-		WRITE_ONCE(area->marks, area->marks | DYNMEMMAP_MARK_STALE);
+		WRITE_ONCE(area->marks, area->marks + DYNMEMMAP_MARKS_ONE_STALE);
 		/* Pairs with smp_rmb() in populate_tails(). */
 		smp_wmb();
 		vmemmap_map(world, area, frames, MAPPING_OF_TAIL);
@@ -1088,7 +1097,7 @@ static bool area_tails_are_remembered(struct world *world, struct dynmemmap_area
 static void area_clear_stale(struct world *world, struct dynmemmap_area *area)
 {
 	pthread_mutex_lock(&world->node_lock);
-	WRITE_ONCE(area->marks, area->marks & ~DYNMEMMAP_MARK_STALE);
+	WRITE_ONCE(area->marks, area->marks - DYNMEMMAP_MARKS_ONE_STALE);
 	pthread_mutex_unlock(&world->node_lock);
 }
 
@@ -1100,7 +1109,7 @@ static bool populate_tails(struct actor *actor, struct dynmemmap_area *area)
 	bool mapped;
 
 	if (READ_ONCE(area->state) == DYNMEMMAP_HUGE) {
-		if (!frames_buy(actor, frames, TAILS))
+		if (!frames_buy(actor, frames, TAILS, actor->choose(actor, 4)))
 			return false;
 		others_act(actor, area);
 		vmemmap_fill(world, area, frames);
@@ -1117,7 +1126,7 @@ static bool populate_tails(struct actor *actor, struct dynmemmap_area *area)
 	}
 	/* Pairs with smp_wmb() in area_map_tails(). */
 	smp_rmb();
-	if (READ_ONCE(area->marks) & DYNMEMMAP_MARK_STALE) {
+	if (READ_ONCE(area->marks) & DYNMEMMAP_MARKS_STALE) {
 		area_flush_tails(world, area);
 		count(world, EVENT_TAILS_FLUSHED_BY_SECOND);
 	}
@@ -1205,7 +1214,7 @@ static bool area_free_huge(struct world *world, struct dynmemmap_area *area)
 	bool taken;
 
 	pthread_mutex_lock(&world->node_lock);
-	taken = area->state == DYNMEMMAP_HUGE || area->marks & DYNMEMMAP_MARK_STALE;
+	taken = area->state == DYNMEMMAP_HUGE || area->marks & DYNMEMMAP_MARKS_STALE;
 	if (taken) {
 		count(world, area->state == DYNMEMMAP_HUGE ? EVENT_FREED_HUGE : EVENT_FREED_STALE);
 		set_owner(world, area, DYNMEMMAP_MOVING);
@@ -1352,7 +1361,7 @@ static bool area_is_shown(struct world *world, struct dynmemmap_area *area)
 
 	pthread_mutex_lock(&world->node_lock);
 	shown = READ_ONCE(area->owner) == DYNMEMMAP_KERNEL && area->state == DYNMEMMAP_SPLIT &&
-		!(area->marks & DYNMEMMAP_MARK_STALE);
+		!(area->marks & DYNMEMMAP_MARKS_STALE);
 	pthread_mutex_unlock(&world->node_lock);
 	return shown;
 }
@@ -1453,7 +1462,7 @@ static void step_take_stock(struct actor *actor)
 
 	if (actor->choose(actor, 8))
 		return;
-	while (frames_try_take(actor->world, frames, BIT(0)))
+	while (frames_try_take(actor->world, frames, BIT(0), 0))
 		list_add(&frames[0]->lru, &taken);
 	while (nr_times--)
 		others_act(actor, choose_area_in(actor, DYNMEMMAP_IDLE));

@@ -167,7 +167,7 @@ static void take_all_frames(struct dynmemmap_node *node, struct list_head *frame
 	struct page *frame;
 
 	guard(raw_spinlock_irqsave)(&node->lock);
-	while (dynmemmap_stock_take(&node->stock, 1, &frame))
+	while (dynmemmap_stock_take(&node->stock, 1, 0, &frame))
 		list_add(&frame->lru, frames);
 }
 
@@ -441,6 +441,16 @@ static void device_area_changes_its_kind(struct kunit *test)
 	give_device_area(area);
 }
 
+static void expect_busy(struct kunit *test, struct dynmemmap_area *area)
+{
+	const unsigned long pfn = dynmemmap_area_pfn(area);
+
+	KUNIT_EXPECT_PTR_EQ(test, dynmemmap_device_get(pfn + 100, 1, GFP_KERNEL),
+			    ERR_PTR(-EBUSY));
+	KUNIT_EXPECT_PTR_EQ(test, dynmemmap_device_get(pfn, DYNMEMMAP_AREA_NR_PAGES, GFP_KERNEL),
+			    ERR_PTR(-EBUSY));
+}
+
 /* A copy of shared blocks is made without waiting for who has pinned them. */
 static void device_area_waits_for_pins(struct kunit *test)
 {
@@ -453,19 +463,22 @@ static void device_area_waits_for_pins(struct kunit *test)
 
 	use_device_area(test, area, 0, DYNMEMMAP_AREA_NR_PAGES);
 	folio = device_folio_init(area);
+	KUNIT_EXPECT_FALSE(test, dynmemmap_device_detach(folio));
+	use_device_area(test, area, 0, DYNMEMMAP_AREA_NR_PAGES);
 	folio_set_count(folio, 1);
-	dax_folio_reset_order(folio);
+	KUNIT_EXPECT_TRUE(test, dynmemmap_device_detach(folio));
+	/* There is another user, and then none. */
+	expect_busy(test, area);
 	dynmemmap_device_put(pfn);
 	KUNIT_EXPECT_FALSE(test, area_gives_up(area));
-	KUNIT_EXPECT_PTR_EQ(test, dynmemmap_device_get(pfn + 100, 1, GFP_KERNEL),
-			    ERR_PTR(-EBUSY));
-	KUNIT_EXPECT_PTR_EQ(test, dynmemmap_device_get(pfn, DYNMEMMAP_AREA_NR_PAGES, GFP_KERNEL),
-			    ERR_PTR(-EBUSY));
+	expect_busy(test, area);
 	/* It goes where it came from. */
 	KUNIT_EXPECT_PTR_EQ(test, page_folio(last), folio);
+	KUNIT_EXPECT_EQ(test, folio_order(folio), DYNMEMMAP_AREA_ORDER);
 	page_ref_dec(&page_folio(last)->page);
 
 	use_device_area(test, area, 100, 1);
+	expect_device_page(test, dynmemmap_area_page(area, 0));
 	expect_device_page(test, dynmemmap_area_page(area, 100));
 	dynmemmap_device_put(pfn + 100);
 	KUNIT_EXPECT_TRUE(test, area_gives_up(area));
@@ -567,7 +580,7 @@ static void populated_huge_folio_can_be_written(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, dynmemmap_folio_populate(folio, GFP_KERNEL));
 	KUNIT_EXPECT_EQ(test, area->state, DYNMEMMAP_SPLIT);
 	KUNIT_EXPECT_EQ(test, area->mapped, DYNMEMMAP_ALL_VMEMMAP_PAGES);
-	KUNIT_EXPECT_EQ(test, area->marks & DYNMEMMAP_MARK_STALE, 0);
+	KUNIT_EXPECT_EQ(test, area->marks & DYNMEMMAP_MARKS_STALE, 0);
 	KUNIT_EXPECT_EQ(test, nr_other_frames(folio), DYNMEMMAP_AREA_NR_FRAMES - 2);
 	expect_folio(test, folio, DYNMEMMAP_AREA_ORDER);
 	for (i = 4; i < DYNMEMMAP_AREA_NR_PAGES; i++)
@@ -607,6 +620,28 @@ static void freed_huge_folio_can_be_lent(struct kunit *test)
 	give_area(area);
 }
 
+/* Who tries to get a reference to a small folio that was there changes nothing. */
+static void late_reference_to_a_tail_is_refused(struct kunit *test)
+{
+	struct folio *folio = take_folio(test);
+	struct dynmemmap_area *area = dynmemmap_area_of(folio_pfn(folio));
+	struct page *tail = folio_page(folio, 200);
+	unsigned long flags;
+	int found;
+
+	/* As GUP-fast does. */
+	local_irq_save(flags);
+	found = atomic_cmpxchg(&tail->_refcount, 1, 2);
+	local_irq_restore(flags);
+	KUNIT_EXPECT_EQ(test, found, 0);
+	KUNIT_EXPECT_EQ(test, cmpxchg(&tail->private, 5UL, 6UL), 0);
+	KUNIT_EXPECT_EQ(test, area->state, DYNMEMMAP_HUGE);
+	folio_put(folio);
+	KUNIT_EXPECT_EQ(test, area->owner, DYNMEMMAP_CACHE);
+	KUNIT_EXPECT_EQ(test, atomic_cmpxchg(&tail->_refcount, 1, 2), 0);
+	KUNIT_EXPECT_EQ(test, area->state, DYNMEMMAP_HUGE);
+}
+
 /* Freed while somebody without a reference waits for the TLBs. */
 static void stale_folio_waits_in_the_cache(struct kunit *test)
 {
@@ -614,11 +649,11 @@ static void stale_folio_waits_in_the_cache(struct kunit *test)
 	struct dynmemmap_area *area = dynmemmap_area_of(folio_pfn(folio));
 
 	KUNIT_EXPECT_TRUE(test, dynmemmap_folio_populate(folio, GFP_KERNEL));
-	mark(area, DYNMEMMAP_MARK_STALE, true);
+	mark(area, DYNMEMMAP_MARKS_ONE_STALE, true);
 	folio_put(folio);
 	KUNIT_EXPECT_EQ(test, area->owner, DYNMEMMAP_CACHE);
 	KUNIT_EXPECT_FALSE(test, dynmemmap_cache_take_area(area));
-	mark(area, DYNMEMMAP_MARK_STALE, false);
+	mark(area, DYNMEMMAP_MARKS_ONE_STALE, false);
 	KUNIT_ASSERT_TRUE(test, dynmemmap_cache_take_area(area));
 	give_area(area);
 	KUNIT_EXPECT_EQ(test, area->state, DYNMEMMAP_IDLE);
@@ -680,7 +715,7 @@ static void part_shares_its_tails(struct kunit *test)
 
 	KUNIT_EXPECT_TRUE(test, dynmemmap_populate_folio_tails(folio, GFP_KERNEL, "test"));
 	KUNIT_EXPECT_EQ(test, area->mapped, DYNMEMMAP_ALL_VMEMMAP_PAGES);
-	KUNIT_EXPECT_EQ(test, area->marks & DYNMEMMAP_MARK_STALE, 0);
+	KUNIT_EXPECT_EQ(test, area->marks & DYNMEMMAP_MARKS_STALE, 0);
 	expect_folio(test, folio, DYNMEMMAP_AREA_ORDER - 1);
 	for (i = BIT(DYNMEMMAP_HUGE_PREP_ORDER); i < folio_nr_pages(folio); i++) {
 		set_page_private(folio_page(folio, i), i);
@@ -729,6 +764,7 @@ static struct kunit_case dynmemmap_cases[] = {
 	KUNIT_CASE(populated_huge_folio_can_be_written),
 	KUNIT_CASE(freed_huge_folio_can_become_idle),
 	KUNIT_CASE(freed_huge_folio_can_be_lent),
+	KUNIT_CASE(late_reference_to_a_tail_is_refused),
 	KUNIT_CASE(stale_folio_waits_in_the_cache),
 	KUNIT_CASE(whole_folio_gives_its_tails_back),
 	KUNIT_CASE(part_shares_its_tails),

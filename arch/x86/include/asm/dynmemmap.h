@@ -6,7 +6,7 @@
 #define _ASM_X86_DYNMEMMAP_H
 
 #include <linux/dynmemmap.h>
-#include <linux/uaccess.h>
+#include <asm/insn.h>
 #include <asm/pgtable_types.h>
 #include <asm/ptrace.h>
 #include <asm/tlbflush.h>
@@ -15,19 +15,33 @@
 #ifdef CONFIG_DYNAMIC_MEMMAP
 /*
  * Does the instruction write only if it finds what it expects? Whoever tries to get a
- * reference to a folio that has gone meanwhile does not; but it faults as a write. It
- * begins with LOCK, or with DS on a machine with one CPU, and maybe REX.
+ * reference to a folio that has gone meanwhile does not; but it faults as a write.
  */
-static inline bool dynmemmap_is_cmpxchg(unsigned long ip)
+static inline bool dynmemmap_is_cmpxchg(unsigned long ip, struct insn *insn)
 {
-	u8 code[4], *opcode = code + 1;
+	return !insn_decode_kernel(insn, (void *)ip) &&
+	       insn->opcode.bytes[0] == 0x0f && insn->opcode.bytes[1] == 0xb1;
+}
 
-	if (copy_from_kernel_nofault(code, (void *)ip, sizeof(code)) ||
-	    (code[0] != 0xf0 && code[0] != 0x3e))
+/*
+ * Do what a CMPXCHG does that finds something else in a shared tail; of the flags, what
+ * anybody looks at.
+ * Return: false if it would write, or can write now.
+ */
+static inline bool dynmemmap_cmpxchg_fails(struct pt_regs *regs, const struct insn *insn,
+					   unsigned long address)
+{
+	const bool is_long = insn->opnd_bytes == sizeof(u64);
+	const u64 expected = is_long ? regs->ax : (u32)regs->ax;
+	const u64 found = is_long ? READ_ONCE(*(u64 *)address) : READ_ONCE(*(u32 *)address);
+
+	if (insn->opnd_bytes < sizeof(u32) || found == expected ||
+	    !__dynmemmap_page_is_shared((struct page *)ALIGN_DOWN(address, sizeof(struct page))))
 		return false;
-	if ((*opcode & 0xf0) == 0x40)
-		opcode++;
-	return opcode[0] == 0x0f && (opcode[1] & 0xfe) == 0xb0;
+	regs->ax = found;
+	regs->flags &= ~X86_EFLAGS_ZF;
+	regs->ip += insn->length;
+	return true;
 }
 
 /* A write to what is mapped: to a shared tail, where other CPUs have to be told. */
@@ -56,13 +70,16 @@ static inline bool dynmemmap_tail_fault(struct pt_regs *regs, unsigned long addr
 static inline bool dynmemmap_fault(struct pt_regs *regs, unsigned long error_code,
 				   unsigned long address)
 {
-	bool write;
+	bool is_cmpxchg, write;
+	struct insn insn;
 
 	if (!dynmemmap_enabled() || address < VMEMMAP_START || error_code & X86_PF_USER)
 		return false;
-	write = error_code & X86_PF_WRITE && !dynmemmap_is_cmpxchg(regs->ip);
+	is_cmpxchg = error_code & X86_PF_WRITE && dynmemmap_is_cmpxchg(regs->ip, &insn);
+	write = error_code & X86_PF_WRITE && !is_cmpxchg;
 	if (error_code & X86_PF_WRITE && error_code & X86_PF_PROT)
-		return dynmemmap_tail_fault(regs, address, write);
+		return (is_cmpxchg && dynmemmap_cmpxchg_fails(regs, &insn, address)) ||
+		       dynmemmap_tail_fault(regs, address, write);
 	if (!dynmemmap_repair(address, write, error_code & X86_PF_PROT, regs->ip))
 		return false;
 	/* A page table may have been replaced: forget where the old one was. */
