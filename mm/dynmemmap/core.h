@@ -256,7 +256,7 @@ void dynmemmap_set_state(struct dynmemmap_area *area, enum dynmemmap_state state
 void dynmemmap_set_owner(struct dynmemmap_area *area, enum dynmemmap_owner owner);
 
 /* fail.c */
-#ifdef CONFIG_FAIL_DYNAMIC_MEMMAP
+#ifdef CONFIG_DYNAMIC_MEMMAP_FAULT_INJECTION
 bool dynmemmap_should_fail(void);
 #else
 static inline bool dynmemmap_should_fail(void) { return false; }

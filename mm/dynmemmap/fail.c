@@ -10,12 +10,6 @@
 
 static DECLARE_FAULT_ATTR(fail_dynmemmap);
 
-static int __init fail_dynmemmap_setup(char *options)
-{
-	return setup_fault_attr(&fail_dynmemmap, options);
-}
-__setup("fail_dynmemmap=", fail_dynmemmap_setup);
-
 /**
  * dynmemmap_should_fail() - is the caller to find no frames?
  *

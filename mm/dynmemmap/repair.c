@@ -230,7 +230,8 @@ bool dynmemmap_repair_tail(unsigned long address, bool write, unsigned long ip)
 	if (!area || !dynmemmap_area_shared(area))
 		return false;
 	/* Nor can it be mended if nobody uses the area. */
-	if (!dynmemmap_populate_tails(area, DYNMEMMAP_GFP_NOFAIL, "repair") || dynmemmap_area_shared(area))
+	if (!dynmemmap_populate_tails(area, DYNMEMMAP_GFP_NOFAIL, "repair") ||
+	    dynmemmap_area_shared(area))
 		return false;
 
 	count_repair(dynmemmap_area_node(area), write);
