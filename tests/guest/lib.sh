@@ -171,6 +171,12 @@ memmap_of_idle()
 		($(dm areas_split) << 15) - ($(dm areas_huge) << 12)))
 }
 
+# Frames that hold struct pages or their page tables.
+frames_in_use()
+{
+	echo $(($(dm stock_frames) - $(dm stock_free_frames)))
+}
+
 memmap_is_below()	# KIB
 {
 	(($(memmap_kib) <= $1))

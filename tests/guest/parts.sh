@@ -17,11 +17,6 @@ parts()	# ACTION...
 	"$DYNMEMMAP/tests/guest/parts.py" /mnt/huge/file "$@"
 }
 
-frames_in_use()
-{
-	echo $(($(dm stock_frames) - $(dm stock_free_frames)))
-}
-
 # Do they share their tails while they are whole?
 huge_files()
 {
