@@ -113,9 +113,7 @@ expect_success "there is a network" make_network
 expect_success "packets are traced" trace_packets
 if [[ $pmem ]]; then
 	expect_success "there is a namespace with its struct pages in RAM" make_fsdax
-	# It lays files out in whole areas.
-	expect_success "a file system is made" mkfs.ext4 -q -F -b 4096 \
-		-E stride=512,stripe_width=512 /dev/pmem0
+	expect_success "a file system is made" make_dax_fs ext4 /dev/pmem0
 	mkdir -p /mnt/dax
 	expect_success "it is mounted" mount -o dax /dev/pmem0 /mnt/dax
 	! dm_on || idle=$(device_areas_idle)

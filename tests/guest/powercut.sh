@@ -29,9 +29,8 @@ if ((VM_BOOT == 1)); then
 		expect_success "NVDIMM $number becomes a namespace" \
 			ndctl create-namespace --mode=fsdax --map=mem --region=region$number
 	done
-	expect_success "ext4 is made" mkfs.ext4 -q -F -b 4096 -E stride=512,stripe_width=512 \
-		/dev/pmem0
-	expect_success "xfs is made" mkfs.xfs -q -f -d su=2m,sw=1 /dev/pmem1
+	expect_success "ext4 is made" make_dax_fs ext4 /dev/pmem0
+	expect_success "xfs is made" make_dax_fs xfs /dev/pmem1
 	mount_both dax=always
 	! dm_on || idle=$(device_areas_idle)
 	expect_success "files are written, and more all the time" "$powercut" write /dev/vda \
