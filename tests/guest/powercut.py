@@ -6,7 +6,7 @@ usage: powercut.py write DISK DIR...   start writers that never end; ends when a
                                        them have done much
        powercut.py check DISK DIR...   is all there that they had synced?
 
-There are three writers for each DIR. Each counts what it has synced in a sector of
+There are four writers for each DIR. Each counts what it has synced in a sector of
 its own of DISK, which loses nothing; the first sector is not theirs.
 """
 
@@ -49,10 +49,12 @@ class Mapped:
     A processor would have to be told to write them back; an emulated one has no cache.
     """
 
+    FLAGS = MAP_SHARED_SYNC
+
     def __init__(self, path, seed):
         fd = os.open(path, os.O_RDWR | os.O_CREAT)
         os.ftruncate(fd, SIZE)
-        self.memory = mmap.mmap(fd, SIZE, flags=MAP_SHARED_SYNC)
+        self.memory = mmap.mmap(fd, SIZE, flags=self.FLAGS)
         self.seed = seed
 
     def record(self, number):
@@ -81,6 +83,16 @@ class SmallPages(Mapped):
     def __init__(self, path, seed):
         super().__init__(path, seed)
         self.memory.madvise(MADV_NOHUGEPAGE)
+
+
+class Flushed(SmallPages):
+    """They are for good when msync() says so."""
+
+    FLAGS = mmap.MAP_SHARED
+
+    def write(self, number):
+        super().write(number)
+        self.memory.flush(self.offset(number), PAGE)
 
 
 class HugePages(Mapped):
@@ -116,7 +128,7 @@ class Files:
                 must(file.read() == self.contents(number), f"file {number} is not what it was")
 
 
-KINDS = [SmallPages, HugePages, Files]
+KINDS = [SmallPages, Flushed, HugePages, Files]
 
 
 def writers(dirs):

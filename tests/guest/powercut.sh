@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# QEMU is killed while files on persistent memory are written, through MAP_SYNC
-# mappings and by fsync(). In the next boot all that was synced is there.
+# QEMU is killed while files on persistent memory are written: through mappings, with
+# MAP_SYNC or msync(), and by fsync(). In the next boot all that was synced is there.
 #
-# kernels: none
-# also: stock dynamic debug
+# kernels: dynamic
+# also: stock debug
 # mem: 1G
 # pmem: 1G,1G
 # disk: count:1M
