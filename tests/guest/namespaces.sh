@@ -103,6 +103,10 @@ expect_create "sectors" sectors --mode=sector --size=80M
 expect_create "raw" raw --mode=raw --size=80M
 # The last one: a namespace can only become larger where it is.
 expect_create "fsdax, its struct pages in RAM" ram --mode=fsdax --map=mem --size=336M
+# What a namespace says of itself, and alignment, take 2 MiB.
+expect "struct pages in RAM take nothing of it" \
+	"$(blockdev --getsize64 "${node[ram]}")" -eq $((334 << 20))
+note "those on the device leave $(($(blockdev --getsize64 "${node[dev]}") >> 20)) of 336 MiB"
 expect "who listens hears of a new disk" \
 	"$(grep -c "^add@.*/block/${node[ram]##*/}$" /tmp/uevents)" -ge 1
 expect "and of a new device" "$(grep -c "^add@.*/dax0\.[0-9]*/\?.*" /tmp/uevents)" -ge 1
@@ -125,13 +129,16 @@ done
 
 # What is not resized keeps what it holds.
 expect_success "one is unmounted" umount /mnt/ram
-expect_create "it becomes larger" ram --reconfig="${device[ram]}" --size=640M
-expect "it is" "$(blockdev --getsize64 "${node[ram]}")" -gt $((620 << 20))
+expect_create "it becomes larger" ram --reconfig="${device[ram]}" --mode=fsdax --map=mem \
+	--size=640M
+expect "it is" "$(blockdev --getsize64 "${node[ram]}")" -eq $((638 << 20))
 expect_success "xfs is mounted there" mounted ram xfs
 expect_success "ram: mapped files are used" use_file ram direct-write direct-read fork sync holes
 expect_success "its neighbour keeps its file" cmp /mnt/dev/kept /tmp/kept.dev
 expect_success "it is unmounted" umount /mnt/ram
-expect_create "it becomes smaller" ram --reconfig="${device[ram]}" --size=144M
+expect_create "it becomes smaller" ram --reconfig="${device[ram]}" --mode=fsdax --map=mem \
+	--size=144M
+expect "it is" "$(blockdev --getsize64 "${node[ram]}")" -eq $((142 << 20))
 expect_success "ext4 is mounted there" mounted ram ext4
 expect_success "ram: mapped files are used" use_file ram direct-write direct-read fork sync holes
 
