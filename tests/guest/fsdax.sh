@@ -41,8 +41,8 @@ for fs in ext4 xfs; do
 		expect_success "$fs: $action" "$dax" /mnt/dax/file /dev/ram0 "$action"
 	done
 
-	expect_success "$fs: a file is written through mmap, and verified" fio --name=mmap \
-		--filename=/mnt/dax/file --ioengine=mmap --rw=randwrite --bs=4k --size=64M \
+	expect_success "$fs: a file is read and written through mmap, and verified" fio --name=mmap \
+		--filename=/mnt/dax/file --ioengine=mmap --rw=randrw --bs=4k --size=64M \
 		--verify=crc32c --do_verify=1 --verify_fatal=1 --output=/tmp/fio
 	# fio maps it without making it larger.
 	truncate -s 2M /mnt/dax/buffer
