@@ -11,14 +11,15 @@
 # pmem: 2G
 # append: dynamic_memmap=on
 
-# shellcheck disable=SC2317 # called by name
 . "$DYNMEMMAP/tests/guest/lib.sh"
 
 dax=$DYNMEMMAP/tests/guest/dax.py
 
-use()	# ACTION
+use_and_leave()	# NAME ACTION
 {
-	"$dax" /mnt/dax/file /dev/null "$1"
+	expect_success "$1" "$dax" /mnt/dax/file /dev/null "$2"
+	expect_success "${1%%:*}: nothing is left of it" \
+		eventually 30 device_areas_idle_are "$idle"
 }
 
 expect_success "there is a namespace with its struct pages in RAM" make_fsdax
@@ -28,16 +29,10 @@ for fs in ext4 xfs; do
 	expect_success "$fs: it is mounted" mount -o dax /dev/pmem0 /mnt/dax
 	eventually 20 memmap_rests
 	idle=$(device_areas_idle)
-	expect_success "$fs: one page mapped in 2 MiB costs one vmemmap page" use single
-	expect_success "$fs: all pages mapped one by one cost eight" use small
-	expect_success "$fs: nothing, when they are gone" \
-		eventually 30 device_areas_idle_are "$idle"
-	expect_success "$fs: 2 MiB mapped as a whole cost one vmemmap page" use huge
-	expect_success "$fs: and nothing when they are gone" \
-		eventually 30 device_areas_idle_are "$idle"
-	expect_success "$fs: once more, and at once" use huge
-	expect_success "$fs: what is mapped in parts is mapped as a whole again" use fracture
-	expect_success "$fs: nothing is left of it" eventually 30 device_areas_idle_are "$idle"
+	use_and_leave "$fs: one page mapped in 2 MiB costs one vmemmap page" single
+	use_and_leave "$fs: all pages mapped one by one cost eight" small
+	use_and_leave "$fs: 2 MiB mapped as a whole cost one vmemmap page" huge
+	use_and_leave "$fs: what is mapped in parts is mapped as a whole again" fracture
 	expect_success "$fs: it is unmounted" umount /mnt/dax
 done
 expect_success "the namespace goes" ndctl destroy-namespace --force namespace0.0
