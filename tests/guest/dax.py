@@ -39,7 +39,8 @@ MADV_HWPOISON = 100
 PUNCH_HOLE = 3
 PTRACE_TRACEME, PTRACE_PEEKDATA, PTRACE_POKEDATA, PTRACE_CONT = 0, 2, 5, 7
 PTRACE_GETSIGINFO = 0x4202
-BUS_MCEERR_AR = 4
+BUS_MCEERR_AR, BUS_MCEERR_AO = 4, 5
+PR_MCE_KILL, PR_MCE_KILL_SET, PR_MCE_KILL_EARLY = 33, 1, 1
 
 
 LIBC.syscall.restype = ctypes.c_long
@@ -704,15 +705,14 @@ def poison_page(memory, page, size):
     must(told == size and address == bad & -size, f"{told} bytes at {address:#x}, not {bad:#x}")
 
 
-def first_extent(path):
-    """Where the file begins on its device, in bytes."""
-    request = bytearray(struct.pack("<QQIIII", 0, SIZE, 0, 0, 1, 0) + bytes(56))
+def block_of(path, page):
+    """As badblocks says it: where this page of the file is on its device."""
+    request = bytearray(struct.pack("<QQIIII", page * PAGE, PAGE, 0, 0, 1, 0) + bytes(56))
     fd = os.open(path, os.O_RDONLY)
     fcntl.ioctl(fd, FS_IOC_FIEMAP, request)
     os.close(fd)
-    start, physical, length = struct.unpack_from("<QQQ", request, 32)
-    must(start == 0 and length >= 8 * PAGE, "the file begins with a small extent")
-    return physical
+    start, physical = struct.unpack_from("<QQ", request, 32)
+    return f"{(physical + page * PAGE - start) // 512} {PAGE // 512}"
 
 
 def poison(path, _):
@@ -738,18 +738,18 @@ def badblocks_of(path):
     return f"/sys/dev/block/{os.major(device)}:{os.minor(device)}/badblocks"
 
 
-def check_bad_block(path, seed):
-    """Page 7 cannot be read, and all others can."""
-    memory = mmap.mmap(os.open(path, os.O_RDWR), SIZE)
-    must(memory[:7 * PAGE] == pattern(seed)[:7 * PAGE], "other contents before the bad block")
-    must(memory[8 * PAGE:] == pattern(seed)[8 * PAGE:], "other contents after the bad block")
-    bad = address_of(memory, 7 * PAGE) + 80
-    code, address, size = bus_error(lambda: memory[7 * PAGE + 80])
+def check_bad_block(path, seed, bad=7):
+    """This page cannot be read, and all others can."""
+    memory, start = mmap.mmap(os.open(path, os.O_RDWR), SIZE), bad * PAGE
+    must(memory[:start] == pattern(seed)[:start], "other contents before the bad block")
+    must(memory[start + PAGE:] == pattern(seed)[start + PAGE:],
+         "other contents after the bad block")
+    code, address, size = bus_error(lambda: memory[start + 80])
     must(code == BUS_MCEERR_AR, f"si_code is {code}")
-    must(address & -size == bad & -size and size == PAGE,
-         f"{size} bytes at {address:#x}, and not {bad:#x}")
+    must(address & -size == address_of(memory, start) and size == PAGE,
+         f"{size} bytes at {address:#x}, and not {address_of(memory, start):#x}")
     try:
-        os.pread(os.open(path, os.O_RDONLY), PAGE, 7 * PAGE)
+        os.pread(os.open(path, os.O_RDONLY), PAGE, start)
         raise AssertionError("the bad block can be read")
     except OSError as error:
         must(error.errno == errno.EIO, f"reading the bad block: {error}")
@@ -758,29 +758,57 @@ def check_bad_block(path, seed):
 def badblocks(path, _):
     """Blocks that the driver knows to be bad are not mapped, and others are."""
     map_file(path, 21)
-    sector = first_extent(path) // 512 + 7 * PAGE // 512
     with open(badblocks_of(path), "w", encoding="ascii") as file:
-        file.write(f"{sector} {PAGE // 512}\n")
+        file.write(f"{block_of(path, 7)}\n")
     check_bad_block(path, 21)
 
 
 def machine_check(path, _):
     """The processor finds a page bad that is mapped; the driver hears of it, too."""
-    memory = map_file(path, 22)
-    sector = first_extent(path) // 512 + 7 * PAGE // 512
-    with open("/proc/self/pagemap", "rb") as file:
-        file.seek((address_of(memory) // PAGE + 7) * 8)
-        pfn = struct.unpack("<Q", file.read(8))[0] & (1 << 55) - 1
-    inject(pfn)
-    known = f"{sector} {PAGE // 512}\n"
+    check_machine_check(path, map_file(path, 22, small=True), 22, 7, PAGE)
+
+
+def machine_check_huge(path, _):
+    """The page is one of an entry that maps 2 MiB. What of it is told differs: its
+    beginning, or, where the file system says whose it is, the page."""
+    memory = map_file(path, 23)
+    check_machine_check(path, memory, 23, 2 * MIB // PAGE + 7, 2 * MIB)
+
+
+def check_machine_check(path, memory, seed, bad, size):
+    """@size is that of the entry that maps page @bad."""
+    start, (reader, writer) = address_of(memory, bad * PAGE), os.pipe()
+    pfn = pfn_of(start)
+
+    def wait_for_it():
+        call(LIBC.prctl, PR_MCE_KILL, PR_MCE_KILL_SET, PR_MCE_KILL_EARLY, 0, 0)
+        os.write(writer, memory[bad * PAGE:bad * PAGE + 1])
+        time.sleep(300)
+
+    def go_bad():
+        os.read(reader, 1)
+        inject(pfn)
+
+    code, address, told = bus_error(wait_for_it, go_bad)
+    must(code == BUS_MCEERR_AO, f"si_code is {code}")
+    must(told == size and address in (start, start & -size),
+         f"{told} bytes at {address:#x}, and not {start:#x}")
     for _ in range(100):
         with open(badblocks_of(path), encoding="ascii") as file:
-            if known in file.read():
+            if block_of(path, bad) in file.read().splitlines():
                 break
         time.sleep(0.2)
     else:
         raise AssertionError("the driver does not know the block to be bad")
-    check_bad_block(path, 22)
+    check_bad_block(path, seed, bad)
+    # No other file gets that block.
+    os.link(path, f"{path}.{bad}")
+
+
+def pfn_of(address):
+    with open("/proc/self/pagemap", "rb") as file:
+        file.seek(address // PAGE * 8)
+        return struct.unpack("<Q", file.read(8))[0] & (1 << 55) - 1
 
 
 def inject(pfn):
@@ -798,7 +826,7 @@ ACTIONS = {
     "reflink": reflink, "reflink-pinned": reflink_pinned, "reflink-huge": reflink_huge,
     "reflink-detached": reflink_detached, "unmount": unmount,
     "poison": poison, "poison-huge": poison_huge, "badblocks": badblocks,
-    "machine-check": machine_check,
+    "machine-check": machine_check, "machine-check-huge": machine_check_huge,
     "single": single, "small": small, "huge": huge, "fracture": fracture,
     "device-huge": device_huge, "gigantic": gigantic, "direct-huge": direct_huge,
 }
