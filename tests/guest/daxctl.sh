@@ -4,8 +4,8 @@
 # daxctl makes RAM of a device that has its struct pages in RAM and on demand, and a
 # device again.
 #
-# kernels: none
-# also: stock dynamic debug
+# kernels: dynamic
+# also: stock debug
 # mem: 1G
 # mem@debug: 2G
 # pmem: 1G

@@ -4,8 +4,8 @@
 # Persistent memory is a cache of a disk, by dm-writecache and by dm-pcache: they have
 # all of its struct pages, for they write back out of it.
 #
-# kernels: none
-# also: stock dynamic debug
+# kernels: dynamic
+# also: stock debug
 # mem: 1G
 # mem@debug: 2G
 # pmem: 768M
