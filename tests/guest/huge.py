@@ -5,9 +5,10 @@
 usage: huge.py ACTION...
        huge.py churn|races SECONDS SEED
 
-Where areas are counted, each ACTION also checks that its huge pages had few struct
-pages before, and all of them afterwards if it splits them. churn does one thing
-after another to the same pages, at random; its processes may be killed at any time.
+Where areas are counted, each ACTION also checks that its huge pages have few struct
+pages before, and afterwards all of them if it splits them, few if it does not; nobody
+else may have huge pages then. churn does one thing after another to the same pages, at
+random; its processes may be killed at any time.
 races does it from several threads and their children at once: each huge page belongs to
 all of them, and each small page of it to one.
 Says which ACTION failed and how.
@@ -29,30 +30,61 @@ PAGES = HUGE // PAGE
 AREAS = 6
 PROT_RW, PROT_READ = 3, 1
 MAP_PRIVATE_ANONYMOUS = 0x22
-MREMAP_TO = 3
+MREMAP_TO, MREMAP_DONTUNMAP = 3, 4
 MADV_DONTNEED, MADV_FREE, MADV_MERGEABLE, MADV_HUGEPAGE = 4, 8, 12, 14
 MADV_PAGEOUT, MADV_COLLAPSE = 21, 25
 SYSFS = "/sys/kernel/mm/dynamic_memmap"
+SPLIT_FILE = "/sys/kernel/debug/split_huge_pages"
+# In place of a seed: a page that is like all others of that kind.
+ALIKE = -1
 
 
-def count_areas(state):
-    """Areas in a state, or None on a kernel that has no areas."""
+def number_in(path):
+    with open(path, encoding="ascii") as file:
+        return int(file.read())
+
+
+def figure(name):
+    """Of dynamic memmap."""
+    return number_in(f"{SYSFS}/{name}")
+
+
+def page_content(seed, page):
+    if seed == ALIKE:
+        return b"\1" * PAGE
+    return struct.pack("<QQ", seed, page) * (PAGE // 16) if seed else bytes(PAGE)
+
+
+def becomes_true(condition, tries=300, pause=0.2):
+    """What others do, they do later."""
+    while not condition():
+        if not tries:
+            return False
+        tries -= 1
+        time.sleep(pause)
+    return True
+
+
+def ask_to_split(text):
+    """Through debugfs, as it stands there. Return: what is written there, or the error."""
+    file = os.open(SPLIT_FILE, os.O_WRONLY)
     try:
-        with open(f"{SYSFS}/areas_{state}", encoding="ascii") as file:
-            return int(file.read())
-    except FileNotFoundError:
-        return None
+        return os.write(file, text.encode())
+    finally:
+        os.close(file)
 
 
-def page_pattern(seed, page):
-    return struct.pack("<QQ", seed, page) * (PAGE // 16)
+def split_request(pid, first, size, *order_and_offset):
+    return ",".join([str(pid), hex(first), hex(first + size), *map(str, order_and_offset)])
 
 
 class Memory:
     """Huge pages, and what has to be in each of their small ones; None: anything."""
 
-    def __init__(self, areas=AREAS):
-        self.size = areas * HUGE
+    def __init__(self, areas=AREAS, counted=False):
+        """counted: nobody else has huge pages; else, no assertion is made of areas."""
+        self.areas, self.size = areas, areas * HUGE
+        self.counted = counted and os.path.exists(SYSFS)
         room = call("mmap", 0, self.size + HUGE, 0, MAP_PRIVATE_ANONYMOUS, -1, 0)
         self.base = (room + HUGE - 1) // HUGE * HUGE
         call("mmap", self.base, self.size, PROT_RW, MAP_PRIVATE_ANONYMOUS | MAP_FIXED, -1, 0)
@@ -63,7 +95,7 @@ class Memory:
         return self.base + page * PAGE
 
     def write(self, page, seed):
-        ctypes.memmove(self.address(page), page_pattern(seed, page), PAGE)
+        ctypes.memmove(self.address(page), page_content(seed, page), PAGE)
         self.seeds[page] = seed
 
     def fill(self, seed):
@@ -75,13 +107,26 @@ class Memory:
             seed = self.seeds[page]
             if seed is None:
                 continue
-            wanted = page_pattern(seed, page) if seed else bytes(PAGE)
-            must(ctypes.string_at(self.address(page), PAGE) == wanted,
+            must(ctypes.string_at(self.address(page), PAGE) == page_content(seed, page),
                  f"page {page} does not hold what was written")
 
     def each_middle(self):
         """A page in the middle of each huge one."""
         return range(PAGES // 2, self.size // PAGE, PAGES)
+
+    def expect_huge(self, wanted, what, tries=10):
+        """So many of all areas are HUGE and somebody's: those in the cache are nobody's."""
+        def count():
+            # Taken one after the other, while a worker may empty the cache.
+            found[0] = figure("areas_huge") - figure("cached_areas")
+            return found[0] == wanted
+        found = [0]
+        if self.counted:
+            must(becomes_true(count, tries), f"{what}: {found[0]} areas are huge, not {wanted}")
+
+    def expect_whole(self, what):
+        """Within the time in which somebody looks for them."""
+        self.expect_huge(self.areas, what, 300)
 
     def free(self):
         call("munmap", self.base, self.size)
@@ -123,6 +168,25 @@ def move(memory):
     call("munmap", room, PAGE)
 
 
+def reserve(size):
+    """Addresses, aligned to a huge page, for at most so many bytes."""
+    room = call("mmap", 0, size + HUGE, 0, MAP_PRIVATE_ANONYMOUS, -1, 0)
+    return (room + HUGE - 1) // HUGE * HUGE, lambda: call("munmap", room, size + HUGE)
+
+
+def move_whole(memory):
+    """Each huge page as it is, to another address and back."""
+    room, free = reserve(HUGE)
+    for area in range(memory.areas):
+        here = memory.address(area * PAGES)
+        # There is no hole but between the last two, or Python might get memory there.
+        call("mremap", here, HUGE, HUGE, MREMAP_TO | MREMAP_DONTUNMAP, room)
+        memory.expect_huge(memory.areas, "moved away")
+        call("mremap", room, HUGE, HUGE, MREMAP_TO, here)
+        call("mmap", room, HUGE, 0, MAP_PRIVATE_ANONYMOUS | MAP_FIXED, -1, 0)
+    free()
+
+
 def lock(memory):
     for page in memory.each_middle():
         call("mlock", memory.address(page), PAGE)
@@ -134,7 +198,9 @@ def fork_child_writes(memory):
         for page in memory.each_middle():
             memory.write(page, 77)
         memory.verify()
+        memory.expect_huge(0, "mapped in parts by the child")
     in_child(child)
+    memory.expect_whole("the child has gone")
 
 
 def fork_parent_writes(memory):
@@ -157,27 +223,33 @@ def page_out(memory):
 
 def collapse(memory):
     discard(memory)
+    memory.expect_huge(0, "mapped in parts")
     call("madvise", memory.base, memory.size, MADV_COLLAPSE)
 
 
-def merge(memory):
-    """Pages that are alike, for KSM, if that runs."""
+def make_alike(memory):
+    """One page of each, for KSM, if that runs."""
     for page in memory.each_middle():
-        ctypes.memset(memory.address(page), 1, PAGE)
-        memory.seeds[page] = None
+        memory.write(page, ALIKE)
     call("madvise", memory.base, memory.size, MADV_MERGEABLE)
+
+
+def merge(memory):
+    make_alike(memory)
+    must(becomes_true(lambda: number_in("/proc/self/ksm_merging_pages") >= memory.areas),
+         "KSM does not merge")
+
+
+def merge_some(memory):
+    """As many as there is time for: under pressure, that may be none."""
+    make_alike(memory)
     time.sleep(0.5)
 
 
 def whole_again(memory):
     """Mapped in parts by a child only: when that has gone, nobody needs the tails."""
-    before = count_areas("huge")
     in_child(lambda: protect(memory))
-    tries = 300
-    while before is not None and count_areas("huge") < before and tries:
-        time.sleep(0.2)
-        tries -= 1
-    must(tries, "the tails of huge pages that are mapped as a whole do not go")
+    memory.expect_whole("the child has gone")
     memory.verify()
     # And they come back.
     protect(memory)
@@ -185,46 +257,40 @@ def whole_again(memory):
 
 def killed(memory):
     """A child that splits all it has is killed somewhere in between."""
-    child = os.fork()
-    if not child:
+    def child():
+        # Its areas are those of its parent, too: they do not become whole.
+        memory.counted = False
         while True:
             fork_child_writes(memory)
             protect(memory)
             discard(memory)
+    process = start(child)
     time.sleep(random.random() / 10)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
+    os.kill(process, signal.SIGKILL)
+    must(os.waitpid(process, 0)[1] == signal.SIGKILL, "the child failed before it was killed")
+    memory.expect_whole("the child was killed")
 
 
-# What splits every huge page, and what does not have to.
+# What splits every huge page, and what leaves them whole in the end.
 SPLITTERS = {
     "protect": protect, "unmap": unmap, "discard": discard, "lazy-free": lazy_free,
     "move": move, "lock": lock, "fork-parent-writes": fork_parent_writes,
-    "page-out": page_out, "whole-again": whole_again,
+    "page-out": page_out, "merge": merge, "whole-again": whole_again,
 }
 OTHERS = {
-    "fork-child-writes": fork_child_writes, "collapse": collapse, "merge": merge,
-    "killed": killed, "rest": lambda memory: None,
+    "rest": lambda memory: None, "fork-child-writes": fork_child_writes, "collapse": collapse,
+    "killed": killed, "move-whole": move_whole,
 }
-
-
-def expect_areas(state, least, most, what):
-    found = count_areas(state)
-    if found is not None:
-        must(least <= found <= most, f"{what}: {found} areas are {state}, "
-             f"not {least} to {most}")
 
 
 def run_action(name):
-    before = count_areas("huge") or 0
-    memory = Memory()
+    memory = Memory(counted=True)
+    memory.expect_huge(0, "at first", 50)
     memory.fill(1)
-    # Those that were kept from before may be among them.
-    expect_areas("huge", AREAS, before + AREAS, "filled")
+    memory.expect_huge(AREAS, "filled")
     memory.verify()
     {**SPLITTERS, **OTHERS}[name](memory)
-    if name in SPLITTERS:
-        expect_areas("huge", 0, before, "split")
+    memory.expect_huge(0 if name in SPLITTERS else AREAS, "afterwards")
     memory.verify()
     for page in range(0, memory.size // PAGE, 7):
         memory.write(page, 2)
@@ -235,9 +301,9 @@ def run_action(name):
 def churn(seconds, seed):
     random.seed(seed)
     # KSM and swap take their time for each.
-    actions = [*SPLITTERS.values(), *OTHERS.values(), fork_child_writes, collapse, protect]
-    # It waits for what only comes to pass while nobody else does anything.
-    actions.remove(whole_again)
+    actions = [*SPLITTERS.values(), merge_some, fork_child_writes, fork_child_writes, collapse,
+               collapse, protect, killed, move_whole]
+    actions.remove(merge)
     end = time.monotonic() + seconds
     rounds = 0
     while time.monotonic() < end:
@@ -320,9 +386,7 @@ class Racer(threading.Thread):
             pass
 
     def split(self, page):
-        start = self.memory.address(page // PAGES * PAGES)
-        with open("/sys/kernel/debug/split_huge_pages", "w", encoding="ascii") as file:
-            file.write(f"{os.getpid()},{start:#x},{start + HUGE:#x}")
+        ask_to_split(split_request(os.getpid(), self.memory.address(page // PAGES * PAGES), HUGE))
 
     def fork(self, _):
         """Of a child, only what belongs to this thread is known."""
