@@ -15,6 +15,7 @@ Says which ACTION failed and how.
 """
 
 import ctypes
+import fcntl
 import os
 import random
 import signal
@@ -23,7 +24,7 @@ import sys
 import threading
 import time
 
-from libc import HUGE, MAP_FIXED, call, in_child, must, start
+from libc import HUGE, LIBC, MAP_FIXED, call, in_child, must, start
 
 PAGE = 4096
 PAGES = HUGE // PAGE
@@ -187,6 +188,100 @@ def move_whole(memory):
     free()
 
 
+class Userfault:
+    """A userfaultfd of this process, for a while."""
+
+    MISSING, PROTECT = 1, 2
+    CALL, API, FAULT, FLAG_PROTECT = 323, 0xaa, 0x12, 2
+    FEATURES = 1 | 1 << 16
+
+    def __enter__(self):
+        self.file = call("syscall", self.CALL, os.O_CLOEXEC)
+        self.ask(0x3f, self.API, self.FEATURES, 0)
+        return self
+
+    def __exit__(self, *_):
+        """Whoever waits for an answer goes on without."""
+        os.close(self.file)
+
+    def ask(self, number, *words):
+        """_IOWR(0xaa, number, these words of 64 bits)"""
+        fcntl.ioctl(self.file, 3 << 30 | 8 * len(words) << 16 | 0xaa << 8 | number,
+                    bytearray(struct.pack(f"{len(words)}Q", *words)))
+
+    def register(self, first, size, mode):
+        self.ask(0x00, first, size, mode, 0)
+
+    def move(self, target, source, size):
+        self.ask(0x05, target, source, size, 0, 0)
+
+    def protect(self, first, size, on):
+        self.ask(0x06, first, size, int(on))
+
+    def expect_write(self, address):
+        event, flags, where = struct.unpack("<B7xQQ8x", os.read(self.file, 32))
+        must(event == self.FAULT and flags & self.FLAG_PROTECT and where == address,
+             f"event {event:#x}, flags {flags:#x} at {where:#x}, not a write to {address:#x}")
+
+
+def uffd_protect(memory):
+    """All of it first, which is no reason to split, and then one page of each."""
+    with Userfault() as userfault:
+        userfault.register(memory.base, memory.size, userfault.PROTECT)
+        userfault.protect(memory.base, memory.size, True)
+        memory.verify()
+        memory.expect_huge(memory.areas, "protected as a whole")
+        userfault.protect(memory.base, memory.size, False)
+        for page in memory.each_middle():
+            address = memory.address(page)
+            # Only a page that is there is protected; and KSM, which would undo that, does
+            # not touch what nothing else is like.
+            old, new = (random.randrange(1, 1 << 60) for _ in range(2))
+            memory.write(page, old)
+            userfault.protect(address, PAGE, True)
+            writer = threading.Thread(target=LIBC.memcpy, daemon=True, args=(
+                ctypes.c_void_p(address), page_content(new, page), ctypes.c_size_t(PAGE)))
+            writer.start()
+            userfault.expect_write(address)
+            memory.verify([page])
+            userfault.protect(address, PAGE, False)
+            writer.join()
+            memory.seeds[page] = new
+
+
+def uffd_move(memory):
+    """A small page out of each huge one, to another address and back."""
+    room, free = reserve(PAGE)
+    call("mmap", room, PAGE, PROT_RW, MAP_PRIVATE_ANONYMOUS | MAP_FIXED, -1, 0)
+    try:
+        for page in memory.each_middle():
+            # What is shared with a child, or was, cannot be moved.
+            memory.write(page, 5)
+        with Userfault() as userfault:
+            for place, size in (room, PAGE), (memory.base, memory.size):
+                userfault.register(place, size, userfault.MISSING)
+            for page in memory.each_middle():
+                userfault.move(room, memory.address(page), PAGE)
+                must(ctypes.string_at(room, PAGE) == page_content(5, page),
+                     f"page {page} is another one where it was moved to")
+                userfault.move(memory.address(page), room, PAGE)
+    finally:
+        free()
+
+
+def uffd_move_whole(memory):
+    """Each huge page as it is, to another address and back."""
+    room, free = reserve(memory.size)
+    call("mmap", room, memory.size, PROT_RW, MAP_PRIVATE_ANONYMOUS | MAP_FIXED, -1, 0)
+    with Userfault() as userfault:
+        for place in room, memory.base:
+            userfault.register(place, memory.size, userfault.MISSING)
+        userfault.move(room, memory.base, memory.size)
+        memory.expect_huge(memory.areas, "moved away")
+        userfault.move(memory.base, room, memory.size)
+    free()
+
+
 def lock(memory):
     for page in memory.each_middle():
         call("mlock", memory.address(page), PAGE)
@@ -276,10 +371,11 @@ SPLITTERS = {
     "protect": protect, "unmap": unmap, "discard": discard, "lazy-free": lazy_free,
     "move": move, "lock": lock, "fork-parent-writes": fork_parent_writes,
     "page-out": page_out, "merge": merge, "whole-again": whole_again,
+    "uffd-protect": uffd_protect, "uffd-move": uffd_move,
 }
 OTHERS = {
     "rest": lambda memory: None, "fork-child-writes": fork_child_writes, "collapse": collapse,
-    "killed": killed, "move-whole": move_whole,
+    "killed": killed, "move-whole": move_whole, "uffd-move-whole": uffd_move_whole,
 }
 
 
@@ -314,8 +410,9 @@ def churn(seconds, seed):
             try:
                 action(memory)
             except OSError as error:
-                # Nobody promises that there is memory for a huge page.
-                if action is not collapse:
+                # Nobody promises that there is memory for a huge page, or that a page
+                # that was shared with somebody is not any more.
+                if action not in (collapse, uffd_move):
                     raise error
             memory.verify()
             memory.write(random.randrange(memory.size // PAGE), random.randrange(1, 1 << 60))

@@ -45,8 +45,8 @@ if dm_on; then
 	expect_success "and go as such" eventually 10 eval '(($(dm areas_huge) <= 16))'
 fi
 
-for action in rest protect unmap discard lazy-free move move-whole lock \
-	fork-child-writes fork-parent-writes page-out collapse merge \
+for action in rest protect unmap discard lazy-free move move-whole uffd-protect uffd-move \
+	uffd-move-whole lock fork-child-writes fork-parent-writes page-out collapse merge \
 	killed whole-again; do
 	expect_success "$action" "$huge" $action
 done
