@@ -36,6 +36,7 @@ MADV_DONTNEED, MADV_FREE, MADV_MERGEABLE, MADV_HUGEPAGE = 4, 8, 12, 14
 MADV_PAGEOUT, MADV_COLLAPSE = 21, 25
 SYSFS = "/sys/kernel/mm/dynamic_memmap"
 SPLIT_FILE = "/sys/kernel/debug/split_huge_pages"
+KPF_HEAD, KPF_TAIL = 1 << 15, 1 << 16
 # In place of a seed: a page that is like all others of that kind.
 ALIKE = -1
 
@@ -77,6 +78,12 @@ def ask_to_split(text):
 
 def split_request(pid, first, size, *order_and_offset):
     return ",".join([str(pid), hex(first), hex(first + size), *map(str, order_and_offset)])
+
+
+def words_of(name, place, number):
+    """Of a file of /proc that has 64 bits for each page or page frame."""
+    with open(f"/proc/{name}", "rb", buffering=0) as file:
+        return struct.unpack(f"{number}Q", os.pread(file.fileno(), number * 8, place * 8))
 
 
 class Memory:
@@ -128,6 +135,18 @@ class Memory:
     def expect_whole(self, what):
         """Within the time in which somebody looks for them."""
         self.expect_huge(self.areas, what, 300)
+
+    def folios(self, area):
+        """The sizes in pages of the folios in an area that is in one piece physically."""
+        first = self.address(area * PAGES) // PAGE
+        frames = [word & (1 << 55) - 1 for word in words_of("self/pagemap", first, PAGES)]
+        must(frames == list(range(frames[0], frames[0] + PAGES)), f"area {area} is scattered")
+        flags = words_of("kpageflags", frames[0], PAGES)
+        heads = [page for page in range(PAGES) if not flags[page] & KPF_TAIL]
+        sizes = [end - head for head, end in zip(heads, heads[1:] + [PAGES])]
+        must(all((size > 1) == bool(flags[head] & KPF_HEAD) for head, size in zip(heads, sizes)),
+             f"area {area} has tails without heads")
+        return sizes
 
     def free(self):
         call("munmap", self.base, self.size)
@@ -366,6 +385,50 @@ def killed(memory):
     memory.expect_whole("the child was killed")
 
 
+def folios_after(order=0, offset=-1):
+    """What a split leaves of a huge page, in pages: parts that are alike, or that become
+    the smaller the nearer OFFSET is."""
+    if not 0 <= offset < PAGES:
+        return [1 << order] * (PAGES >> order)
+    sizes = [PAGES]
+    for size in (1 << smaller for smaller in range(8, order - 1, -1) if smaller != 1):
+        index = first = 0
+        while first + sizes[index] <= offset:
+            first += sizes[index]
+            index += 1
+        sizes[index:index + 1] = [size] * (sizes[index] // size)
+    return sizes
+
+
+def split_orders(memory):
+    """Others, through debugfs: one to each order, and around some page; then they are freed."""
+    # An anonymous folio has no order of 1; and where there is no such page, there is none.
+    cases = [(), (0, PAGES), (3, -1)]
+    for order in 8, 7, 6, 5, 4, 3, 2, 0:
+        cases += [(order,), (order, random.choice((0, 1, 255, 256, 300, 511)))]
+    split = figure("areas_split") if memory.counted else 0
+    more = Memory(len(cases))
+    more.fill(9)
+    for area, case in enumerate(cases):
+        what = f"asked for {case}"
+        must(more.folios(area) == [PAGES], f"{what}: it was no huge page")
+        # The one that the first page is in, or the smaller folios would be split, too.
+        ask_to_split(split_request(os.getpid(), more.address(area * PAGES), PAGE, *case))
+        memory.expect_huge(memory.areas + more.areas - area - 1, what)
+        sizes = more.folios(area)
+        must(sizes == folios_after(*case), f"{what}: there are folios of {sizes}")
+        more.verify(range(area * PAGES, (area + 1) * PAGES))
+    more.verify()
+    for page in range(0, more.size // PAGE, 7):
+        more.write(page, 10)
+    more.verify()
+    more.free()
+    if memory.counted:
+        # Some stay with the allocator, and those of others come and go.
+        must(becomes_true(lambda: figure("areas_split") <= split + 8),
+             f"{figure('areas_split')} areas are split, not {split} as before")
+
+
 # What splits every huge page, and what leaves them whole in the end.
 SPLITTERS = {
     "protect": protect, "unmap": unmap, "discard": discard, "lazy-free": lazy_free,
@@ -376,6 +439,7 @@ SPLITTERS = {
 OTHERS = {
     "rest": lambda memory: None, "fork-child-writes": fork_child_writes, "collapse": collapse,
     "killed": killed, "move-whole": move_whole, "uffd-move-whole": uffd_move_whole,
+    "split-orders": split_orders,
 }
 
 
