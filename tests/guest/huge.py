@@ -15,6 +15,7 @@ Says which ACTION failed and how.
 """
 
 import ctypes
+import errno
 import fcntl
 import os
 import random
@@ -49,6 +50,11 @@ def number_in(path):
 def figure(name):
     """Of dynamic memmap."""
     return number_in(f"{SYSFS}/{name}")
+
+
+def vmstat(name):
+    with open("/proc/vmstat", encoding="ascii") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith(name + " "))
 
 
 def page_content(seed, page):
@@ -429,6 +435,83 @@ def split_orders(memory):
              f"{figure('areas_split')} areas are split, not {split} as before")
 
 
+def bad_requests(memory):
+    """Each text for debugfs, and what is to come of it; there is nothing to split in any."""
+    child = start(lambda: None)
+    os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+    everything = os.getpid(), memory.base, memory.size
+    for text in ("", "\n", "no numbers", "0", "-1", "1,0x0", "0,0x0", "0x1,0x0,0x1000", ",,,",
+                 ",0x0,0x1000", split_request(*everything).replace("0x", ""), "/", "/file",
+                 "/" * 300, "/tmp,", "/tmp,0x0", "/tmp,0,1", "/no/such/file,0x0,0x1",
+                 split_request(child, *everything[1:]), split_request(2, *everything[1:])):
+        yield text, errno.EINVAL
+    os.waitpid(child, 0)
+    for pid in 0, -1, child, 99999999:
+        yield split_request(pid, *everything[1:]), errno.ESRCH
+    for order in (9,), (10,), (-1,), (64,), (9, PAGES), (9, -1), (-1, 3):
+        yield split_request(*everything, *order), 0
+    yield split_request(os.getpid(), memory.base + memory.size, -memory.size), 0
+    yield split_request(os.getpid(), memory.base, 0), 0
+    yield split_request(os.getpid(), 0, PAGE), 0
+    yield split_request(os.getpid(), (1 << 64) - 2 * PAGE, PAGE), 0
+
+
+def bad_input(memory):
+    for text, wanted in bad_requests(memory):
+        error = 0
+        try:
+            ask_to_split(text)
+        except OSError as problem:
+            error = problem.errno
+        must(error == wanted, f"'{text}': error {error}, not {wanted}")
+        for area in range(memory.areas):
+            must(memory.folios(area) == [PAGES], f"'{text}' splits")
+        memory.expect_huge(memory.areas, f"'{text}'")
+    file = os.open(SPLIT_FILE, os.O_WRONLY)
+    try:
+        # Nobody can read what is there.
+        call("write", file, 8, 16)
+        must(False, "what cannot be read was understood")
+    except OSError as problem:
+        must(problem.errno == errno.EFAULT, f"{problem} of what cannot be read")
+    finally:
+        os.close(file)
+
+
+def die_while_split(by_itself, areas=32):
+    """Return: whether it was killed before all was split."""
+    def child():
+        victim = Memory(areas)
+        ctypes.memset(victim.base, 1, victim.size)
+        os.write(ready[1], struct.pack("Q", victim.base))
+        if by_itself:
+            ask_to_split(split_request(os.getpid(), victim.base, victim.size))
+        signal.pause()
+    ready = os.pipe()
+    before = vmstat("thp_split_page")
+    process = start(child)
+    os.close(ready[1])
+    base, = struct.unpack("Q", os.read(ready[0], 8).ljust(8))
+    os.close(ready[0])
+    request = split_request(process, base, areas * HUGE)
+    helper = None if by_itself else start(lambda: ask_to_split(request))
+    must(becomes_true(lambda: vmstat("thp_split_page") > before, 10000, 0), "nothing is split")
+    os.kill(process, signal.SIGKILL)
+    in_time = vmstat("thp_split_page") < before + areas
+    must(os.waitpid(process, 0)[1] == signal.SIGKILL, "it was not killed")
+    must(not helper or os.waitpid(helper, 0)[1] == 0, "who splits what is another's failed")
+    return in_time
+
+
+def die(memory):
+    """Processes die in the middle of their split, or when another has them split."""
+    for by_itself in True, False:
+        for _ in range(3):
+            must(any(die_while_split(by_itself) for _ in range(10)),
+                 "all was split each time before the process was killed")
+    memory.verify()
+
+
 # What splits every huge page, and what leaves them whole in the end.
 SPLITTERS = {
     "protect": protect, "unmap": unmap, "discard": discard, "lazy-free": lazy_free,
@@ -439,7 +522,7 @@ SPLITTERS = {
 OTHERS = {
     "rest": lambda memory: None, "fork-child-writes": fork_child_writes, "collapse": collapse,
     "killed": killed, "move-whole": move_whole, "uffd-move-whole": uffd_move_whole,
-    "split-orders": split_orders,
+    "split-orders": split_orders, "bad-input": bad_input, "die": die,
 }
 
 

@@ -47,14 +47,10 @@ fi
 
 for action in rest protect unmap discard lazy-free move move-whole uffd-protect uffd-move \
 	uffd-move-whole lock fork-child-writes fork-parent-writes page-out collapse merge \
-	killed whole-again split-orders; do
+	killed whole-again split-orders bad-input die; do
 	expect_success "$action" "$huge" $action
 done
 
-for bad in 'no numbers' 0 99999999,0x0,0x1000; do
-	expect_failure "to split '$bad' fails" \
-		bash -c "echo '$bad' >/sys/kernel/debug/split_huge_pages"
-done
 expect_success "swap ends" zram_swap_end
 expect_memmap_back 20
 expect_consistent
