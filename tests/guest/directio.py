@@ -297,8 +297,11 @@ def refused(fd, kind):
 class Bios:
     """What the block layer is given; stacks_trace in stacks.bash makes it tell."""
 
-    LINE = re.compile(r" (\w+): \(.*\) dev=(\d+) size=(\d+) done=(\d+) vectors=(\d+) "
-                      r"length=(\d+) offset=(\d+)$", re.MULTILINE)
+    BIO = re.compile(r" (\w+): \(.*\) dev=(\d+) size=(\d+) done=(\d+) vectors=(\d+) "
+                     r"length=(\d+) offset=(\d+)$", re.MULTILINE)
+    REQUEST = re.compile(r" started: \(.*\) dev=(\d+) size=(\d+) segments=(\d+)$", re.MULTILINE)
+    # Small pages of what was a huge one have got struct pages of their own.
+    SPLIT = re.compile(r" dynmemmap_populate_tails: .* reason=(split|device|repair) ")
 
     def __init__(self, *args):
         with open(TRACE, "w", encoding="ascii"):
@@ -311,34 +314,50 @@ class Bios:
     def of(self, device, event="submitted"):
         """Of each: size, number of bio_vecs (0 if they are another's), size and offset of
         what the first of them gives."""
-        number = os.stat(device).st_rdev
-        number = os.major(number) << 20 | os.minor(number)
+        number = number_of(device)
         return [(size, vectors, min(length - done, size), offset + done)
                 for size, done, vectors, length, offset in
-                (tuple(map(int, line[2:])) for line in self.LINE.findall(self.text)
+                (tuple(map(int, line[2:])) for line in self.BIO.findall(self.text)
                  if line[0] == event and int(line[1]) == number)]
 
     def requests(self, device):
-        """Bytes of each that was given to the driver, if it is a driver of requests."""
-        number = os.stat(device).st_rdev
-        return [int(size) for size in re.findall(
-            rf"block_rq_issue: {os.major(number)},{os.minor(number)} \S+ (\d+) ", self.text)]
+        """Bytes and segments of each that its driver was given."""
+        number = number_of(device)
+        return [(int(size), int(segments)) for dev, size, segments in
+                self.REQUEST.findall(self.text) if int(dev) == number]
+
+
+def number_of(device):
+    """As the kernel keeps it."""
+    number = os.stat(device).st_rdev
+    return os.major(number) << 20 | os.minor(number)
+
+
+def queue_of(device):
+    number = os.stat(device).st_rdev
+    return f"/sys/dev/block/{os.major(number)}:{os.minor(number)}/queue"
+
+
+def limit_of(device, name):
+    with open(f"{queue_of(device)}/{name}", encoding="ascii") as file:
+        return int(file.read())
+
+
+def takes_requests(device):
+    """Others are made of bios."""
+    return os.path.isdir(f"{queue_of(device)}/../mq")
 
 
 def probe(fd, _):
-    """Bios of small pages are told as they are."""
-    small = Buffer("small", 7)
+    """Bios and requests of small pages are told as they are."""
+    disk, small = sys.argv[1], Buffer("small", 7)
     parts = [small.view[start:start + 512] for start in (PAGE + 512, 3 * PAGE, 5 * PAGE + 1024)]
     bios = Bios(os.pwritev, fd, parts, 0)
     must(bios.result == 1536, "short write")
-    must(bios.of(sys.argv[1]) == [(1536, 3, 512, 512)], f"bios: {bios.text}")
-
-
-def largest_request(device):
-    number = os.stat(device).st_rdev
-    with open(f"/sys/dev/block/{os.major(number)}:{os.minor(number)}/queue/max_sectors_kb",
-              encoding="ascii") as file:
-        return int(file.read()) << 10
+    must(bios.of(disk) == [(1536, 3, 512, 512)], f"bios: {bios.text}")
+    must(bios.requests(disk) == [(1536, 3)] * takes_requests(disk), f"requests: {bios.text}")
+    print(*(f"{name} {limit_of(disk, name)}" for name in
+            ("max_sectors_kb", "max_segments", "max_segment_size")), sep=", ")
 
 
 def counters():
@@ -358,33 +377,69 @@ def one_bio(fd, kind):
 
 
 def see_bios(fd, kind, way, start, size):
-    disk, dynamic = sys.argv[1], os.path.isdir(DM)
+    disk = sys.argv[1]
     source, target = Buffer(kind, start), Buffer(kind, -1)
     with_ring = way(source, target)
     before = counters()
-    # Those of a registered buffer are not the bio's own.
-    vectors = 0 if way is Fixed else (start + size - 1) // HUGE + 1
-    expected = [(size, vectors, min(size, HUGE - start), start)]
     for function, buffer in ((with_ring.write, source), (with_ring.read, target)):
         what = f"{kind}, {way.__name__} {function.__name__} of {size} at {start}"
         bios = Bios(function, fd, buffer, start, size)
         must(bios.result == size, f"{what}: {bios.result}")
-        must("reason=split" not in bios.text, f"{what}: an area was split")
-        told = bios.of(disk)
-        if told != expected:
-            print(f"{what}: bios {told}")
-            must(not dynamic, "not one bio with one bio_vec for each area")
-        told = bios.requests(disk)
-        must(told in ([], [size]) or size > largest_request(disk), f"{what}: requests {told}")
-        for far in FAR if dynamic and function == with_ring.write else ():
-            told = [bio[:1] + bio[2:] for bio in bios.of(far.path, "queued")]
-            must(not far.via or told == [expected[0][:1] + expected[0][2:]],
-                 f"{what}: bios of {far.path} {told}")
+        must(not Bios.SPLIT.search(bios.text), f"{what}: an area was split")
+        pieces = expect_whole(bios, disk, what, [(start, size)], may_wait=way is Plain,
+                              own=None if way is Fixed else (start + size - 1) // HUGE + 1)
+        for far in FAR:
+            if far.via and function == with_ring.write:
+                expect_whole(bios, far.path, what, pieces, "queued")
     must(target.view[start:start + size] == source.view[start:start + size],
          f"{what}: other data was read")
     for far in FAR:
         far.check(source.view[start:start + size])
     must(counters() == before, f"{what}: a huge page was split")
+
+
+def cut(piece, size, boundary=0):
+    """Into pieces of at most that size, the first of which may end at a boundary."""
+    start, end = piece[0], sum(piece)
+    while start < end:
+        length = min(size - start % boundary if boundary else size, end - start)
+        yield start, length
+        start += length
+
+
+def expect_whole(bios, device, what, pieces, event="submitted", own=None, may_wait=True):
+    """One bio for each piece, with one bio_vec for each area: it has that many of its own, if
+    not others'. No more requests than its driver's limits make necessary, with no more
+    segments. On stock, they are printed. Returns the pieces that are passed on."""
+    limit = limit_of(device, "max_sectors_kb") << 10
+    told = bios.of(device, event)
+    wanted = [(size, own, min(size, HUGE - start % HUGE), start % HUGE) for start, size in pieces]
+    if event != "submitted":
+        told = [(size, None, *first) for size, _, *first in told]
+    elif own is None:
+        wanted = [(size, 0, *first) for size, _, *first in wanted]
+    if takes_requests(device) and not may_wait:
+        # Who may not wait may not split either: it is submitted again by somebody else.
+        wanted += [bio for bio in wanted if bio[0] > limit]
+    expect_on_dynamic(sorted(told) == sorted(wanted), f"{what}: bios of {device}: {told}")
+    told = bios.requests(device)
+    if not takes_requests(device):
+        must(not told, f"{what}: requests of {device}: {told}")
+        return pieces
+    must(sum(request[0] for request in told) == sum(size for _, size in pieces),
+         f"{what}: requests of {device}: {told}")
+    pieces = [part for piece in pieces for part in cut(piece, limit)]
+    largest = limit_of(device, "max_segment_size")
+    wanted = [(piece[1], sum(len(list(cut(area, largest))) for area in cut(piece, HUGE, HUGE)))
+              for piece in pieces]
+    expect_on_dynamic(sorted(told) == sorted(wanted), f"{what}: requests of {device}: {told}")
+    return pieces
+
+
+def expect_on_dynamic(value, what):
+    if not value:
+        must(not os.path.isdir(DM), what)
+        print(what)
 
 
 def forever(fd, kind):

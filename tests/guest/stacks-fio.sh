@@ -51,6 +51,8 @@ fio_finds_no_error()	# STACK
 }
 
 stacks_begin
+# Of files there are huge pages, too.
+watch_splits shm
 put always /sys/kernel/mm/transparent_hugepage/enabled
 put always /sys/kernel/mm/transparent_hugepage/shmem_enabled
 for stack in null virtio brd loop linear crypt md nvme iscsi; do

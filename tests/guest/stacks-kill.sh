@@ -29,6 +29,7 @@ nvme_options+=,reconnect_delay=1,ctrl_loss_tmo=2
 writer_start()	# DISK KIND
 {
 	rm -f /tmp/writer
+	watch_splits "$2"
 	"${directio_program[@]}" "$1" "$2" forever >/tmp/writer 2>&1 &
 	writer=$!
 	eventually 60 writer_has_said && [[ $(</tmp/writer) == running ]] && return

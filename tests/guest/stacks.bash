@@ -28,7 +28,38 @@ directio_program=(/usr/bin/python3 -BS "$DYNMEMMAP/tests/guest/directio.py")
 
 directio()	# DISK KIND ACTION [FAR...]
 {
+	watch_splits "$2"
 	"${directio_program[@]}" "$@"
+}
+
+# Areas that are split from now on are noted in a buffer of their own.
+note_splits()
+{
+	! dm_on || {
+		mkdir $tracing/instances/areas &&
+			put 1 $tracing/instances/areas/events/dynmemmap/dynmemmap_populate_tails/enable
+	}
+}
+
+# Huge pages of files have all their struct pages, unless nobody counts the mappings of
+# each page.
+watch_splits()	# KIND
+{
+	local watch=1
+
+	dm_on || return 0
+	[[ $1 != shm || $KERNEL == debug ]] || watch=0
+	put $watch $tracing/instances/areas/tracing_on
+}
+
+expect_no_splits()
+{
+	local splits
+
+	dm_on || return 0
+	splits=$(grep -E ' reason=(split|device|repair) ' $tracing/instances/areas/trace)
+	expect "no area was split" -z "${splits::300}"
+	rmdir $tracing/instances/areas
 }
 
 sectors()	# DEVICE
@@ -274,27 +305,39 @@ bio_vcnt_offset()
 	echo $offset
 }
 
+# And where struct request has the number of its segments.
+request_segments_offset()
+{
+	local offset=114 have
+
+	have=$(zcat /proc/config.gz)
+	[[ $have != *CONFIG_BLK_RQ_ALLOC_TIME=y* ]] || offset=$((offset + 8))
+	[[ $have != *CONFIG_BLK_WBT=y* ]] || offset=$((offset + 2))
+	echo $offset
+}
+
 # Every bio that is submitted and that is given to a driver, of which device, and what its
-# first bio_vec is; every request; every area that gets struct pages. This is what
-# directio.py reads, and its action "probe" tells whether it is true.
+# first bio_vec is; every request that a driver starts; every area whose tails get struct
+# pages. This is what directio.py reads, and its action "probe" tells whether it is true.
 stacks_trace()
 {
-	local fields
+	local fields started
 
+	started="dev=+52(+8(+56(%di))):u32 size=+44(%di):u32"
+	started+=" segments=+$(request_segments_offset)(%di):u16"
 	fields="dev=+52(+8(%di)):u32 size=+48(%di):u32 done=+56(%di):u32"
 	fields+=" vectors=+$(bio_vcnt_offset)(%di):u16"
 	fields+=" length=+8(+32(%di)):u32 offset=+12(+32(%di)):u32"
 	printf '%s\n' "p:stack/submitted submit_bio $fields" \
-		"p:stack/queued submit_bio_noacct_nocheck $fields" >$tracing/kprobe_events &&
+		"p:stack/queued submit_bio_noacct_nocheck $fields" \
+		"p:stack/started blk_mq_start_request $started" >$tracing/kprobe_events &&
 		put 1 $tracing/events/stack/enable &&
-		put 1 $tracing/events/block/block_rq_issue/enable &&
-		{ ! dm_on || put 1 $tracing/events/dynmemmap/dynmemmap_populate/enable; }
+		{ ! dm_on || put 1 $tracing/events/dynmemmap/dynmemmap_populate_tails/enable; }
 }
 
 stacks_trace_end()
 {
-	! dm_on || put 0 $tracing/events/dynmemmap/dynmemmap_populate/enable
-	put 0 $tracing/events/block/block_rq_issue/enable
+	! dm_on || put 0 $tracing/events/dynmemmap/dynmemmap_populate_tails/enable
 	put 0 $tracing/events/stack/enable
 	: >$tracing/kprobe_events
 }
@@ -311,11 +354,10 @@ no_huge_pages_left()
 		$(meminfo HugePages_Free) == $(meminfo HugePages_Total)))
 }
 
-# Persistent memory of memmap= needs no namespace; huge entries need large extents.
+# Persistent memory of memmap= needs no namespace.
 dax_up()
 {
-	mkfs.ext4 -q -F -b 4096 -E stride=512,stripe_width=512 /dev/pmem0 &&
-		mkdir -p $dax && mount -o dax /dev/pmem0 $dax
+	make_dax_fs ext4 /dev/pmem0 && mkdir -p $dax && mount -o dax /dev/pmem0 $dax
 }
 
 # Huge pages of every kind are to be had, nothing else is in use.
@@ -325,15 +367,20 @@ stacks_begin()
 	put advise /sys/kernel/mm/transparent_hugepage/shmem_enabled
 	remember_memmap
 	put 16 /proc/sys/vm/nr_hugepages
+	! dm_on || stacks_idle=$(device_areas_idle)
 	expect_success "there is a file system with -o dax" dax_up
 	stacks_split=$(vmstat thp_split_page)
+	expect_success "areas that are split are noted" note_splits
 }
 
 stacks_end()
 {
 	expect "no folio was split" "$(vmstat thp_split_page)" -eq "$stacks_split"
+	expect_no_splits
 	expect_success "all pins are gone, and all huge pages" eventually 10 no_huge_pages_left
 	expect_success "the file system is unmounted" umount $dax
+	! dm_on || expect_success "the struct pages of persistent memory are gone" \
+		eventually 30 device_areas_idle_are "$stacks_idle"
 	put 0 /proc/sys/vm/nr_hugepages
 	put 3 /proc/sys/vm/drop_caches
 	expect_memmap_back 15
@@ -344,7 +391,7 @@ stacks_end()
 # bio_vec by design.
 try_one_bio()	# STACK KIND FAR...
 {
-	local name="$1, $2: an area is one bio_vec, two areas are one bio" said
+	local name="$1, $2: an area is one bio_vec and one segment, two areas are one bio" said
 
 	dm_on || name="$1, $2: there and back"
 	if said=$(directio "$("$1_top")" "$2" one_bio "${@:3}" 2>&1); then
@@ -355,6 +402,11 @@ try_one_bio()	# STACK KIND FAR...
 	[[ -z $said ]] || note "$said"
 }
 
+probe()	# STACK
+{
+	directio "$("$1_top")" small probe >/tmp/limits
+}
+
 try_stack()	# STACK
 {
 	local stack=$1 far kind action
@@ -362,7 +414,8 @@ try_stack()	# STACK
 	expect_success "$stack: it is set up" "${stack}_up"
 	read -ra far <<<"$("${stack}_far")"
 	expect_success "bios are traced" stacks_trace
-	expect_success "$stack: bios are told as they are" directio "$("${stack}_top")" small probe
+	expect_success "$stack: bios are told as they are" probe "$stack"
+	note "$stack: $(</tmp/limits)"
 	for kind in thp shm hugetlb $dax; do
 		try_one_bio "$stack" "$kind" "${far[@]}"
 	done
