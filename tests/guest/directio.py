@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Direct I/O between huge pages and a disk, and verify every byte.
 
-usage: directio.py DISK KIND ACTION [FAR...]
+usage: directio.py DISK KIND ACTION[,ACTION...] [FAR...]
 
   KIND  thp, hugetlb, shm (the last may consist of small pages), small, or a
         directory of a file system with -o dax
@@ -21,6 +21,8 @@ import random
 import re
 import signal
 import sys
+import threading
+import time
 
 from libc import HUGE, MAP_FIXED, call, map_areas, must
 from uring import ENTRIES, READ, READ_FIXED, WRITE, WRITE_FIXED, Ring
@@ -28,12 +30,24 @@ from uring import ENTRIES, READ, READ_FIXED, WRITE, WRITE_FIXED, Ring
 PAGE = 4096
 AREAS = 3
 SIZE = AREAS * HUGE
-MAP_HUGETLB, MADV_HUGEPAGE, MADV_NOHUGEPAGE = 0x40000, 14, 15
+MAP_HUGETLB, MADV_REMOVE, MADV_HUGEPAGE, MADV_NOHUGEPAGE = 0x40000, 9, 14, 15
+PRIVATE = ("thp", "small", "hugetlb")
 FLAGS = {"thp": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, "small": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS,
          "hugetlb": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_HUGETLB,
          "shm": mmap.MAP_SHARED | mmap.MAP_ANONYMOUS}
 DM, TRACE = "/sys/kernel/mm/dynamic_memmap", "/sys/kernel/tracing/trace"
 FAR = []
+
+
+@functools.cache
+def twice():
+    return random.Random(0).randbytes(HUGE) * 2
+
+
+def noise(number):
+    """An area of it, not twice the same."""
+    start = number * 104729 % HUGE
+    return twice()[start:start + HUGE]
 
 
 class Buffer:
@@ -47,10 +61,22 @@ class Buffer:
         elif kind != "hugetlb":
             call("madvise", self.base, SIZE, MADV_NOHUGEPAGE if kind == "small" else MADV_HUGEPAGE)
         self.view = memoryview((ctypes.c_char * SIZE).from_address(self.base)).cast("B")
-        self.view[:] = random.Random(seed).randbytes(HUGE) * AREAS
+        for area in range(AREAS):
+            self.view[area * HUGE:(area + 1) * HUGE] = noise(seed * AREAS + area)
 
     def __del__(self):
         call("munmap", self.base, SIZE)
+
+    def protect(self, area, protection):
+        call("mprotect", self.base + area * HUGE, HUGE, protection)
+
+    def hide(self, area):
+        """It is gone, and nothing else comes to where it was."""
+        call("mmap", self.base + area * HUGE, HUGE, 0, FLAGS["small"] | MAP_FIXED, -1, 0)
+
+    def discard(self, area):
+        """Of a file: the file has a hole there."""
+        call("madvise", self.base + area * HUGE, HUGE, MADV_REMOVE)
 
 
 def dax_file(path):
@@ -91,6 +117,9 @@ def error_of(function, *args):
 class Plain:
     """By system calls that take any memory."""
 
+    # Of what may take more than one bio, when some of it is no memory.
+    BAD = -errno.EFAULT
+
     def __init__(self, *_):
         pass
 
@@ -103,6 +132,8 @@ class Plain:
 
 class Queued(Plain):
     """By io_uring, from and to any memory."""
+
+    BAD = -errno.EIO
 
     def __init__(self, *_):
         self.ring = Ring()
@@ -239,6 +270,12 @@ def fixed_refused(fd, kind):
          "memory that cannot be written is not refused")
     ring.ring.register((buffer.base, 2 * HUGE))
     must(ring.write(fd, buffer, 0, HUGE) == HUGE, "but other memory is as well")
+    # What is registered stays, when it is mapped no more.
+    wanted = noise(1000)
+    buffer.view[:HUGE] = wanted
+    buffer.hide(0)
+    must(ring.write(fd, buffer, 0, HUGE) == HUGE, "what is not mapped any more is refused")
+    expect_on_disk(fd, wanted)
 
 
 def fixed_forever(_, kind):
@@ -276,22 +313,127 @@ def forked(fd, kind):
 
 
 def refused(fd, kind):
-    """Bad input gets what the kernel's API promises."""
-    buffer = Buffer(kind, 6)
-    must(error_of(transfer, os.pwritev, fd, buffer, 0, HUGE - 100) == -errno.EINVAL,
-         "a length that is no multiple of a sector is not refused")
-    must(error_of(transfer, os.pwritev, fd, buffer, 1, HUGE) == -errno.EINVAL,
-         "a buffer at an odd address is not refused")
-    # The last area is not there any more.
-    call("munmap", buffer.base + 2 * HUGE, HUGE)
-    done = error_of(transfer, os.pwritev, fd, buffer, HUGE, 2 * HUGE)
-    must(done in (-errno.EFAULT, HUGE), f"half a buffer: {done}")
-    must(error_of(transfer, os.preadv, fd, buffer, 2 * HUGE, HUGE) == -errno.EFAULT,
-         "memory that is not there is not refused")
-    call("mprotect", buffer.base, HUGE, mmap.PROT_READ)
-    must(error_of(transfer, os.preadv, fd, buffer, 0, HUGE) == -errno.EFAULT,
-         "memory that cannot be written is not refused")
-    must(transfer(os.pwritev, fd, buffer, 0, HUGE) == HUGE, "but it can be read")
+    """Bad input gets what it gets of a stock kernel; of what is good only in part, some
+    is done if one bio would take it all."""
+    for way in (Plain, Queued):
+        expect_refusals(fd, Buffer(kind, 6), way())
+    if kind.startswith("/"):
+        buffer = Buffer(kind, 6)
+        told = error_of(Ring().register, (buffer.base, HUGE))
+        must(told == -errno.EOPNOTSUPP, f"a file that may be truncated is registered: {told}")
+
+
+def expect_refusals(fd, buffer, way):
+    def expect(wanted, what, functions, start, size):
+        for function in functions:
+            told = error_of(function, fd, buffer, start, size)
+            must(told == wanted, f"{what}, {type(way).__name__} {function.__name__}: "
+                 f"{told}, and not {wanted}")
+
+    half, both, write, read = 256 << 10, (way.write, way.read), (way.write,), (way.read,)
+    expect(-errno.EINVAL, "a length that is no multiple of a sector", both, 0, HUGE - 100)
+    expect(-errno.EINVAL, "a buffer at an odd address", both, 1, HUGE)
+    expect(0, "nothing", both, 0, 0)
+    buffer.protect(1, mmap.PROT_READ)
+    expect(HUGE, "what can only be read", write, HUGE, HUGE)
+    expect(way.BAD, "what can only be read", read, HUGE, HUGE)
+    expect(-errno.EFAULT, "a part of what can only be read", read, HUGE + 512, half)
+    expect(half, "a half that can only be read", read, HUGE - half, 2 * half)
+    expect(way.BAD, "an area that can only be read", read, 512, 2 * HUGE)
+    buffer.protect(1, 0)
+    expect(way.BAD, "what cannot be accessed", both, HUGE, HUGE)
+    buffer.protect(1, mmap.PROT_READ | mmap.PROT_WRITE)
+    expect(HUGE, "what is as it was", both, HUGE, HUGE)
+    buffer.hide(2)
+    expect(way.BAD, "what is not there", both, 2 * HUGE, HUGE)
+    expect(-errno.EFAULT, "a part of what is not there", both, 2 * HUGE, half)
+    expect(half, "a half that is not there", both, 2 * HUGE - half, 2 * half)
+    expect(way.BAD, "a third that is not there", both, 0, SIZE)
+    expect(HUGE, "the rest", both, HUGE - 512, HUGE)
+
+
+def expect_on_disk(fd, wanted):
+    small = Buffer("small", -1)
+    must(transfer(os.preadv, fd, small, 0, len(wanted)) == len(wanted), "short read")
+    must(small.view[:len(wanted)] == wanted, "the disk has other data")
+    for far in FAR:
+        far.check(wanted)
+
+
+class Repeated(threading.Thread):
+    """The same transfer, until it fails."""
+
+    def __init__(self, *args):
+        super().__init__()
+        self.args, self.results = args, []
+        self.start()
+
+    def run(self):
+        while not self.results or self.results[-1] == SIZE:
+            self.results.append(error_of(transfer, *self.args, 0, SIZE))
+
+
+def vanish(fd, kind):
+    """The last area goes while all is written or read again and again: that is done, or
+    refused, but nothing else."""
+    for go in (Buffer.hide, lambda buffer, area: buffer.protect(area, 0)):
+        vanish_once(fd, kind, go)
+
+
+def vanish_once(fd, kind, go):
+    source, target = Buffer(kind, 14), Buffer(kind, -1)
+    wanted = bytes(source.view)
+    for function, buffer in ((os.pwritev, source), (os.preadv, target)):
+        transfers = Repeated(function, fd, buffer)
+        while not transfers.results:
+            time.sleep(0)
+        time.sleep(random.random() / 50)
+        go(buffer, 2)
+        transfers.join()
+        must(transfers.results[-1] == -errno.EFAULT, f"{transfers.results[-1]}, and not EFAULT")
+        if buffer is source:
+            expect_on_disk(fd, wanted)
+    must(target.view[:2 * HUGE] == wanted[:2 * HUGE], "other data was read")
+
+
+def pages_pinned():
+    with open("/proc/vmstat", encoding="ascii") as file:
+        words = dict(line.split() for line in file)
+    return int(words["nr_foll_pin_acquired"]) - int(words["nr_foll_pin_released"])
+
+
+def held(fd, kind):
+    """A device of dm waits, and has the memory of what is written to and read from it pinned.
+    That goes: it is written as it was, and read to nowhere. In a file with -o dax, it goes
+    afterwards."""
+    disk, dax, file = os.path.basename(sys.argv[1]), kind.startswith("/"), kind not in PRIVATE
+    for opcode in (WRITE, READ):
+        buffer, ring, before = Buffer(kind, 13), Ring(), pages_pinned()
+        wanted = bytes(buffer.view)
+        must(os.system(f"dmsetup suspend --noflush --nolockfs {disk}") == 0, "it is not suspended")
+        for area in range(AREAS):
+            ring.submit(opcode, fd, buffer.base + area * HUGE, HUGE, area * HUGE)
+        # Each CPU counts some of them for itself.
+        for _ in range(600):
+            if pages_pinned() >= before + SIZE // PAGE - 1000:
+                break
+            time.sleep(0.1)
+        else:
+            raise AssertionError(f"{before} pages were pinned, and now {pages_pinned()}")
+        hole = threading.Thread(target=buffer.discard if file else buffer.hide, args=(0,))
+        hole.start()
+        if not dax:
+            hole.join()
+        for area in range(1, AREAS):
+            buffer.hide(area)
+        must(not dax or hole.is_alive(), "what is pinned has gone from the file")
+        must(os.system(f"dmsetup resume {disk}") == 0, "it is not resumed")
+        for _ in range(AREAS):
+            must(ring.wait() == HUGE, "short transfer, or an error")
+        hole.join()
+        must(not file or buffer.view[:HUGE] == bytes(HUGE), "the file has no hole")
+        ring.close()
+        expect_on_disk(fd, wanted)
 
 
 class Bios:
@@ -460,10 +602,11 @@ def forever(fd, kind):
 
 
 def main():
-    disk, kind, action, *far = sys.argv[1:]
+    disk, kind, actions, *far = sys.argv[1:]
     FAR.extend(map(Far, far))
     fd = os.open(disk, os.O_RDWR | os.O_DIRECT)
-    globals()[action](fd, kind)
+    for action in actions.split(","):
+        globals()[action](fd, kind)
 
 
 if __name__ == "__main__":

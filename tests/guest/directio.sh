@@ -2,21 +2,23 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # Direct I/O on huge pages: what a huge page table entry maps becomes one bio_vec,
-# nothing is split for it, and all pins go.
+# nothing is split for it, and all pins go. Bad memory is refused as on stock, also when
+# it goes meanwhile.
 #
 # kernels: dynamic
 # also: stock debug
 # mem: 1G
 # disk: disk:64M
-# append: dynamic_memmap=on
+# append: dynamic_memmap=on memmap=128M!512M brd.rd_nr=1 brd.rd_size=65536
 
 # shellcheck disable=SC2016,SC2317 # evaluated again and again, called by name
 . "$DYNMEMMAP/tests/guest/lib.sh"
 
 tracing=/sys/kernel/tracing
 thp=/sys/kernel/mm/transparent_hugepage
+dax=/mnt/dax
 
-directio()	# DISK KIND ACTION
+directio()	# DISK KIND ACTION[,ACTION...]
 {
 	/usr/bin/python3 -BS "$DYNMEMMAP/tests/guest/directio.py" "$@"
 }
@@ -36,6 +38,9 @@ bio_vecs_of()	# BYTES
 echo advise >$thp/shmem_enabled
 echo 8 >/proc/sys/vm/nr_hugepages
 loop=$(losetup --find --show --direct-io=on /dev/vda)
+expect_success "a file system is made" make_dax_fs ext4 /dev/pmem0
+mkdir -p $dax
+expect_success "it is mounted" mount -o dax /dev/pmem0 $dax
 remember_memmap
 
 if dm_on; then
@@ -54,19 +59,20 @@ if dm_on; then
 fi
 split=$(vmstat thp_split_page)
 for disk in /dev/vda /dev/nullb0 /dev/ram0 "$loop"; do
-	for kind in thp hugetlb shm; do
-		for action in whole odd pieces forked refused; do
+	for kind in thp hugetlb shm $dax; do
+		[[ $disk == /dev/vda || $kind == thp ]] || continue
+		for actions in whole,odd,pieces forked refused vanish; do
 			# What is written there is gone.
-			[[ $disk != /dev/nullb0 || $action == refused ]] || continue
-			[[ $disk == /dev/vda || $kind == thp ]] || continue
+			[[ $disk != /dev/nullb0 || $actions == refused ]] || continue
 			# Children share it, and write to it.
-			[[ $kind != shm || $action != forked ]] || continue
-			expect_success "$disk, $kind: $action" directio "$disk" $kind $action
+			[[ $actions != forked || $kind == thp || $kind == hugetlb ]] || continue
+			expect_success "$disk, $kind: $actions" directio "$disk" "$kind" $actions
 		done
 	done
 done
 expect "no folio was split" "$(vmstat thp_split_page)" -eq "$split"
 expect_success "all pins are gone" eventually 5 eval '(($(pins_left) == 0))'
+expect_success "the file system is unmounted" umount $dax
 losetup -d "$loop"
 echo 0 >/proc/sys/vm/nr_hugepages
 echo 3 >/proc/sys/vm/drop_caches

@@ -26,7 +26,7 @@ put()	# VALUE FILE
 
 directio_program=(/usr/bin/python3 -BS "$DYNMEMMAP/tests/guest/directio.py")
 
-directio()	# DISK KIND ACTION [FAR...]
+directio()	# DISK KIND ACTION[,ACTION...] [FAR...]
 {
 	watch_splits "$2"
 	"${directio_program[@]}" "$@"
@@ -402,6 +402,25 @@ try_one_bio()	# STACK KIND FAR...
 	[[ -z $said ]] || note "$said"
 }
 
+# What is written goes over the network as it is: a packet that may have four fragments
+# has more than four pages.
+sends_large_fragments()	# STACK
+{
+	local limit=4 before largest status=0
+
+	: >$tracing/trace
+	read -r before </proc/sys/net/core/max_skb_frags
+	# However slow the host is, packets are as large as they may be.
+	put 31 /proc/sys/net/ipv4/tcp_tso_rtt_log && put $limit /proc/sys/net/core/max_skb_frags &&
+		put 1 $tracing/events/net/net_dev_start_xmit/enable &&
+		directio "$("$1_top")" thp whole || status=1
+	put 0 $tracing/events/net/net_dev_start_xmit/enable
+	put "$before" /proc/sys/net/core/max_skb_frags
+	largest=$(grep -oP ' net_dev_start_xmit: .* data_len=\K[0-9]+' $tracing/trace | sort -n | tail -n 1)
+	echo "at most $largest bytes are in one packet"
+	((status == 0 && largest > limit * 4096))
+}
+
 probe()	# STACK
 {
 	directio "$("$1_top")" small probe >/tmp/limits
@@ -420,8 +439,15 @@ try_stack()	# STACK
 		try_one_bio "$stack" "$kind" "${far[@]}"
 	done
 	stacks_trace_end
-	for action in odd pieces refused; do
+	if dm_on && [[ $stack == nvme || $stack == iscsi ]]; then
+		expect_success "$stack: fragments are larger than a page" sends_large_fragments "$stack"
+	fi
+	for action in odd,pieces refused,vanish; do
 		expect_success "$stack: $action" directio "$("${stack}_top")" thp $action "${far[@]}"
+	done
+	[[ $stack != linear ]] || for kind in thp shm hugetlb $dax; do
+		expect_success "$stack, $kind: the memory goes when it is pinned" \
+			directio "$("${stack}_top")" "$kind" held "${far[@]}"
 	done
 	expect_success "$stack: it goes" "${stack}_down"
 }
