@@ -4,8 +4,8 @@
 # fio writes to every stack of block devices from huge pages of every kind, and
 # verifies what it reads back.
 #
-# kernels: none
-# also: stock dynamic debug
+# kernels: dynamic
+# also: stock debug
 # mem: 1G
 # disk: one:64M
 # disk: two:64M
