@@ -55,14 +55,20 @@ stacks_begin
 watch_splits shm
 put always /sys/kernel/mm/transparent_hugepage/enabled
 put always /sys/kernel/mm/transparent_hugepage/shmem_enabled
+((seconds == 0)) || expect_success "there is swap" zram_swap 512M
 for stack in null virtio brd loop linear crypt md nvme iscsi; do
 	expect_success "$stack: it is set up" "${stack}_up"
-	((seconds == 0)) || load_start --vm 2 --vm-bytes 50% --vm-method write64
+	out=$(vmstat pswpout)
+	((seconds == 0)) || load_start --vm 2 --vm-bytes 90% --vm-method write64
 	expect_success "$stack: fio finds no error" fio_finds_no_error "$stack"
-	((seconds == 0)) || load_stop
+	((seconds == 0)) || {
+		load_stop
+		expect "$stack: memory was short meanwhile" $(($(vmstat pswpout) - out)) -ge 1000
+	}
 	note "$stack: $((56 * $(</tmp/turns))) MiB written and read"
 	expect_success "$stack: it goes" "${stack}_down"
 done
+((seconds == 0)) || expect_success "swap goes" zram_swap_end
 rm -f "$dax/fio"
 put madvise /sys/kernel/mm/transparent_hugepage/enabled
 put advise /sys/kernel/mm/transparent_hugepage/shmem_enabled
