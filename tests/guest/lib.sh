@@ -414,6 +414,37 @@ pins_left()
 	echo $(($(vmstat nr_foll_pin_acquired) - $(vmstat nr_foll_pin_released)))
 }
 
+# Areas that are split from now on are noted in a buffer of their own.
+note_splits()
+{
+	local notes=/sys/kernel/tracing/instances/areas
+
+	! dm_on || {
+		mkdir $notes && echo 1 >$notes/events/dynmemmap/dynmemmap_populate_tails/enable
+	}
+}
+
+# Huge pages of files have all their struct pages, unless nobody counts the mappings of
+# each page.
+watch_splits()	# KIND
+{
+	local notes=/sys/kernel/tracing/instances/areas watch=1
+
+	[[ -d $notes ]] || return 0
+	[[ $1 != shm || $KERNEL == debug ]] || watch=0
+	echo $watch >$notes/tracing_on
+}
+
+expect_no_splits()
+{
+	local notes=/sys/kernel/tracing/instances/areas splits
+
+	[[ -d $notes ]] || return 0
+	splits=$(grep -E ' reason=(split|device|repair) ' $notes/trace)
+	expect "no area was split" -z "${splits::300}"
+	rmdir $notes
+}
+
 # Swap in compressed memory.
 zram_swap()	# SIZE; a device number on stdout
 {

@@ -22,6 +22,7 @@ rounds=25
 
 net()	# ROUTE KIND ACTION...
 {
+	watch_splits "$2"
 	/usr/bin/python3 -BS "$DYNMEMMAP/tests/guest/net.py" "$@"
 }
 
@@ -124,6 +125,7 @@ fi
 remember_memmap
 ! dm_on || huge=$(areas_in_huge_pages)
 split=$(vmstat thp_split_page)
+expect_success "areas that are split are noted" note_splits
 
 if [[ $pmem ]]; then
 	all_actions /mnt/dax/file zerocopy vmsplice splice sendfile
@@ -145,6 +147,7 @@ fi
 trace_ends
 
 expect "no folio was split" "$(vmstat thp_split_page)" -eq "$split"
+expect_no_splits
 expect_success "all pins are gone" eventually 5 eval '(($(pins_left) == 0))'
 ! dm_on || expect_success "all huge pages are gone" \
 	eventually 10 eval '(($(areas_in_huge_pages) <= huge))'

@@ -32,36 +32,6 @@ directio()	# DISK KIND ACTION[,ACTION...] [FAR...]
 	"${directio_program[@]}" "$@"
 }
 
-# Areas that are split from now on are noted in a buffer of their own.
-note_splits()
-{
-	! dm_on || {
-		mkdir $tracing/instances/areas &&
-			put 1 $tracing/instances/areas/events/dynmemmap/dynmemmap_populate_tails/enable
-	}
-}
-
-# Huge pages of files have all their struct pages, unless nobody counts the mappings of
-# each page.
-watch_splits()	# KIND
-{
-	local watch=1
-
-	dm_on || return 0
-	[[ $1 != shm || $KERNEL == debug ]] || watch=0
-	put $watch $tracing/instances/areas/tracing_on
-}
-
-expect_no_splits()
-{
-	local splits
-
-	dm_on || return 0
-	splits=$(grep -E ' reason=(split|device|repair) ' $tracing/instances/areas/trace)
-	expect "no area was split" -z "${splits::300}"
-	rmdir $tracing/instances/areas
-}
-
 sectors()	# DEVICE
 {
 	local name
