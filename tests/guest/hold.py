@@ -6,11 +6,14 @@ usage: hold.py STATUS MIB [KIND]
 
   KIND  anon     small pages of this process (this is the default)
         thp      huge pages if possible
+        apart    huge pages that are mapped page by page
         sparse   one small page of every four, the others freed again
         ksm      the same contents in every such process, mergeable
         hugetlb  pages of 2 MiB; gigantic: of 1 GiB
         shm      shared anonymous memory
         pipe     pages that cannot be moved: what lies in pipes
+        pinned   small pages, of which every 64th lies in a pipe as well, so that it
+                 can be moved only when that is gone
         /FILE    that file
 
 Writes "ready" to the file STATUS when the memory is filled. At SIGUSR1 looks at
@@ -28,6 +31,9 @@ MIB = 1 << 20
 CHUNK = 1 << 16
 PAGE = mmap.PAGESIZE
 SPARSE = 4 * PAGE
+PINNED = 64 * PAGE
+HUGE = 512 * PAGE
+SLOTS = 16
 MADV_MERGEABLE, MADV_HUGEPAGE, MADV_NOHUGEPAGE = 12, 14, 15
 MAP_HUGETLB, MAP_HUGE_SHIFT = 0x40000, 26
 
@@ -64,11 +70,27 @@ class Pipes:
         return data
 
 
+def pin(memory, size):
+    """Others find such pages where they were, in a zone for movable pages, too."""
+    # It takes long to import.
+    import ctypes
+    libc = ctypes.CDLL(None, use_errno=True)
+    start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    pipe = None
+    for index, offset in enumerate(range(0, size, PINNED)):
+        if index % SLOTS == 0:
+            pipe = os.pipe()
+        part = (ctypes.c_size_t * 2)(start + offset, PAGE)
+        if libc.vmsplice(pipe[1], part, ctypes.c_size_t(1), 0) != PAGE:
+            raise OSError(ctypes.get_errno(), "vmsplice")
+
+
 def get_memory(size, kind):
     if kind == "pipe":
         return Pipes(size)
     flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
-    advice = {"anon": MADV_NOHUGEPAGE, "sparse": MADV_NOHUGEPAGE, "thp": MADV_HUGEPAGE,
+    advice = {"anon": MADV_NOHUGEPAGE, "sparse": MADV_NOHUGEPAGE,
+              "pinned": MADV_NOHUGEPAGE, "thp": MADV_HUGEPAGE, "apart": MADV_HUGEPAGE,
               "ksm": MADV_MERGEABLE}.get(kind)
     if kind == "hugetlb":
         flags |= MAP_HUGETLB | 21 << MAP_HUGE_SHIFT
@@ -121,6 +143,12 @@ def main():
     if kind == "sparse":
         for start in range(0, mib * MIB, SPARSE):
             memory.madvise(mmap.MADV_DONTNEED, start + PAGE, SPARSE - PAGE)
+    if kind == "apart":
+        for start in range(0, mib * MIB, HUGE):
+            # One mapping ends inside each, and another one begins.
+            memory.madvise(mmap.MADV_DONTFORK, start + PAGE, PAGE)
+    if kind == "pinned":
+        pin(memory, mib * MIB)
     say(status, "ready")
     while signal.sigwait(signals) == signal.SIGUSR1:
         say(status, check(memory, chunks, pattern, kind == "sparse"))
