@@ -21,7 +21,7 @@ expect "each of them is a huge area" "$(dm areas_huge)" -ge "$huge"
 split=$(($(dm areas_split) - split))
 note "$split areas of small pages more"
 # For page tables, of which there is one for each huge page, and frames of struct pages.
-expect "few others are used" "$split" -le 32
+expect "few others are used" "$split" -le 40
 kib=$(($(memmap_kib) - memmap_before - 32 * split))
 # An area page is there already, huge page or not.
 bytes=$((kib * 1024 / huge + 64))

@@ -6,6 +6,7 @@
 # kernels: dynamic
 # also: stock debug
 # mem: 7G
+# mem@debug: 10G
 # append: dynamic_memmap=on
 
 # shellcheck disable=SC2317 # called by name

@@ -6,6 +6,7 @@ usage: kpage.py idle            the first frame of an area without struct pages
        kpage.py buddy           a free frame among others that are in use
        kpage.py flags PFN       its flags as a number
        kpage.py of PID          a frame of the largest anonymous mapping of PID
+       kpage.py runs PAGES      the numbers of aligned runs of so many without struct pages
        kpage.py sum             how many areas have no struct pages; all files are read
 """
 
@@ -73,6 +74,14 @@ def frame_of(pid):
     return entry & (1 << 55) - 1 if entry >> 63 else 0
 
 
+def runs(pages):
+    for first, end in ram():
+        for pfn in range(-(-first // pages) * pages, end - pages + 1, pages):
+            if not any(any(entries("kpageflags", at, 1 << 15))
+                       for at in range(pfn, pfn + pages, 1 << 15)):
+                yield pfn // pages
+
+
 def sum_all():
     areas = 0
     for first, end in ram():
@@ -96,6 +105,8 @@ def main():
         print(entries("kpageflags", int(sys.argv[2]), 1)[0])
     elif what == "of":
         print(frame_of(sys.argv[2]))
+    elif what == "runs":
+        print(*runs(int(sys.argv[2])))
     else:
         print(sum_all())
 
