@@ -304,6 +304,7 @@ struct dynmemmap_donor *dynmemmap_stock_remove_empty(struct dynmemmap_stock *sto
 void dynmemmap_pool_init(struct dynmemmap_pool *pool);
 void dynmemmap_pool_add(struct dynmemmap_pool *pool, struct dynmemmap_area *area);
 void dynmemmap_pool_add_last(struct dynmemmap_pool *pool, struct dynmemmap_area *area);
+void dynmemmap_pool_move_last(struct dynmemmap_pool *pool, struct dynmemmap_area *area);
 void dynmemmap_pool_remove(struct dynmemmap_pool *pool, struct dynmemmap_area *area);
 struct dynmemmap_area *dynmemmap_pool_first(struct dynmemmap_pool *pool);
 struct dynmemmap_area *dynmemmap_pool_first_of_pair(struct dynmemmap_pool *pool);

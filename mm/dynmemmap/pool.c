@@ -88,6 +88,18 @@ void dynmemmap_pool_add_last(struct dynmemmap_pool *pool, struct dynmemmap_area 
 }
 
 /**
+ * dynmemmap_pool_move_last() - have an area used last of all
+ * @pool:	the pool
+ * @area:	an area of it
+ *
+ * Context: any; zone->lock held.
+ */
+void dynmemmap_pool_move_last(struct dynmemmap_pool *pool, struct dynmemmap_area *area)
+{
+	list_move_tail(&area->pool_list, &pool->areas);
+}
+
+/**
  * dynmemmap_pool_remove() - take an area out of the pool
  * @pool:	the pool
  * @area:	an area of it; is MOVING afterwards, and the caller's

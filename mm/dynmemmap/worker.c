@@ -482,24 +482,42 @@ static bool area_lacks_pages(const struct dynmemmap_area *area)
 		dynmemmap_area_shared(area));
 }
 
+static void area_use_last(struct dynmemmap_area *area)
+{
+	struct zone *zone = READ_ONCE(area->zone);
+
+	if (!zone)
+		return;
+	guard(spinlock_irqsave)(&zone->lock);
+	if (area->zone == zone && READ_ONCE(area->owner) == DYNMEMMAP_POOL)
+		dynmemmap_pool_move_last(dynmemmap_zone_pool(zone), area);
+}
+
 /*
- * Have frames for all of a range before any of it is lent, or they would be bought
- * out of the range itself, and keep it from being isolated.
+ * Have frames for all of a range before any of it is lent, and from elsewhere, if there
+ * is anything else: those in the range would keep it from being isolated.
  */
 static void range_provide(unsigned long pfn, unsigned long end_pfn)
 {
-	struct dynmemmap_area *area, *last = NULL;
+	struct dynmemmap_node *node = NULL;
 	unsigned long nr_areas = 0;
 
 	for (; pfn < end_pfn; pfn += DYNMEMMAP_AREA_NR_PAGES) {
-		area = dynmemmap_area_of(pfn);
+		struct dynmemmap_area *area = dynmemmap_area_of(pfn);
+
+		cond_resched();
 		if (!area || !area_lacks_pages(area))
 			continue;
+		area_use_last(area);
+		if (node && node != dynmemmap_area_node(area)) {
+			dynmemmap_stock_provide(node, nr_areas, GFP_NOWAIT);
+			nr_areas = 0;
+		}
+		node = dynmemmap_area_node(area);
 		nr_areas++;
-		last = area;
 	}
-	if (last)
-		dynmemmap_stock_provide(dynmemmap_area_node(last), nr_areas, GFP_NOWAIT);
+	if (node)
+		dynmemmap_stock_provide(node, nr_areas, GFP_NOWAIT);
 }
 
 /* Return: true if the area was in pool or cache, and was lent if there was memory. */
@@ -569,18 +587,14 @@ static void area_show(struct dynmemmap_area *area, bool devices)
 static void range_lend(unsigned long start_pfn, unsigned long end_pfn, bool devices)
 {
 	unsigned long pfn = ALIGN_DOWN(start_pfn, DYNMEMMAP_AREA_NR_PAGES);
-	unsigned long section_end_pfn;
 	struct dynmemmap_area *area;
 	struct zone *zone;
 
-	for (; pfn < end_pfn; pfn = section_end_pfn) {
-		section_end_pfn = min(SECTION_ALIGN_UP(pfn + 1), end_pfn);
-		range_provide(pfn, section_end_pfn);
-		for (; pfn < section_end_pfn; pfn += DYNMEMMAP_AREA_NR_PAGES) {
-			area = dynmemmap_area_of(pfn);
-			if (area)
-				area_show(area, devices);
-		}
+	range_provide(pfn, end_pfn);
+	for (; pfn < end_pfn; pfn += DYNMEMMAP_AREA_NR_PAGES) {
+		area = dynmemmap_area_of(pfn);
+		if (area)
+			area_show(area, devices);
 		cond_resched();
 	}
 	/* Nobody finds them but on their lists. */

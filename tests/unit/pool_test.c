@@ -90,6 +90,19 @@ static void pool_first_is_the_one_added_last(void)
 	}
 }
 
+static void pool_uses_last_what_is_moved_there(void)
+{
+	setup();
+	dynmemmap_pool_add(&pool, &areas[0]);
+	dynmemmap_pool_add(&pool, &areas[1]);
+	dynmemmap_pool_move_last(&pool, &areas[1]);
+	CHECK(dynmemmap_pool_first(&pool) == &areas[0]);
+	pool_check(2);
+	dynmemmap_pool_remove(&pool, &areas[0]);
+	CHECK(dynmemmap_pool_first(&pool) == &areas[1]);
+	pool_check(1);
+}
+
 static void pool_first_leaves_it_there(void)
 {
 	setup();
@@ -219,6 +232,7 @@ static const struct test tests[] = {
 	{ "pool starts empty", pool_starts_empty },
 	{ "pool add and remove mirror each other", pool_add_and_remove_mirror },
 	{ "pool first is the one added last", pool_first_is_the_one_added_last },
+	{ "pool uses last what is moved there", pool_uses_last_what_is_moved_there },
 	{ "pool first leaves it there", pool_first_leaves_it_there },
 	{ "pool removes from anywhere", pool_removes_from_anywhere },
 	{ "pool has areas with struct pages too", pool_has_areas_with_struct_pages_too },
