@@ -8,5 +8,6 @@
 # mem: 512M
 # pmem: 900G
 # append: dynamic_memmap=on
+# timeout: 1800
 
 . "$DYNMEMMAP/tests/guest/fsdax-large.sh" 4096

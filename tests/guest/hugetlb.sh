@@ -13,7 +13,8 @@
 . "$DYNMEMMAP/tests/guest/lib.sh"
 
 # The kernel itself is put anywhere in memory, where no huge page can be then:
-# there are four aligned GiB, of which it may spoil two.
+# there are four aligned GiB, of which it may spoil two. KASAN and the rest take two
+# more, by what they allocate at boot and later.
 pages=/sys/kernel/mm/hugepages
 remember_memmap
 
