@@ -414,6 +414,13 @@ pins_left()
 	echo $(($(vmstat nr_foll_pin_acquired) - $(vmstat nr_foll_pin_released)))
 }
 
+# What one processor has read of another's packets is freed there with its next one, and
+# holds its pages until then; now it is freed at once.
+free_packets_at_once()
+{
+	echo 0 >/proc/sys/net/core/skb_defer_max
+}
+
 # Areas that are split from now on are noted in a buffer of their own.
 note_splits()
 {

@@ -122,6 +122,7 @@ else
 	echo advise >/sys/kernel/mm/transparent_hugepage/shmem_enabled
 	echo 8 >/proc/sys/vm/nr_hugepages
 fi
+free_packets_at_once
 remember_memmap
 ! dm_on || huge=$(areas_in_huge_pages)
 split=$(vmstat thp_split_page)

@@ -335,6 +335,7 @@ stacks_begin()
 {
 	mountpoint -q $config || mount -t configfs config $config
 	put advise /sys/kernel/mm/transparent_hugepage/shmem_enabled
+	free_packets_at_once
 	remember_memmap
 	put 16 /proc/sys/vm/nr_hugepages
 	! dm_on || stacks_idle=$(device_areas_idle)
