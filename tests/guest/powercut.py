@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Write what must survive a power cut, and look for it afterwards.
 
-usage: powercut.py write DISK DIR...   start writers that never end; ends when all of
-                                       them have done much
-       powercut.py check DISK DIR...   is all there that they had synced?
+usage: powercut.py write DISK KIND DIR...  start writers that never end; ends when all of
+                                           them have done much, and then those of one
+                                           KIND alone some more
+       powercut.py check DISK DIR...       is all there that they had synced?
 
 There are four writers for each DIR. Each counts what it has synced in a sector of
 its own of DISK, which loses nothing; the first sector is not theirs.
@@ -12,6 +13,7 @@ its own of DISK, which loses nothing; the first sector is not theirs.
 
 import mmap
 import os
+import signal
 import struct
 import sys
 import time
@@ -21,7 +23,7 @@ from libc import must
 SECTOR = 512
 PAGE, AREA = mmap.PAGESIZE, 2 << 20
 SIZE = 128 << 20
-MUCH = 150
+MUCH, SOME = 150, 50
 MAP_SHARED_SYNC = 0x80003
 MADV_NOHUGEPAGE = 15
 
@@ -135,22 +137,47 @@ def writers(dirs):
     return [(kind, f"{path}/{kind.__name__}") for path in dirs for kind in KINDS]
 
 
-def write(disk, dirs):
+def start(disk, seed, kind, path):
+    """A writer, which goes on where it was when the power was cut."""
+    child = os.fork()
+    if child:
+        return child
+    # Whoever waits for the end of what we print does not wait for them.
     output = os.open("/tmp/powercut", os.O_RDWR | os.O_CREAT | os.O_APPEND)
-    for seed, (kind, path) in enumerate(writers(dirs)):
-        if not os.fork():
-            # Whoever waits for the end of what we print does not wait for them.
-            os.dup2(output, 1)
-            os.dup2(output, 2)
-            writer, counter = kind(path, seed), Counter(disk, seed)
-            for number in range(SIZE // PAGE):
-                writer.write(number)
-                counter.set(number + 1)
-            os._exit(0)
-    counters = [Counter(disk, seed) for seed in range(len(writers(dirs)))]
-    while any(counter.get() < MUCH for counter in counters):
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    writer, counter = kind(path, seed), Counter(disk, seed)
+    for number in range(counter.get(), SIZE // PAGE):
+        writer.write(number)
+        counter.set(number + 1)
+    while True:
+        signal.pause()
+
+
+def wait_for_more(counters, more):
+    targets = [min(counter.get() + more, SIZE // PAGE) for counter in counters]
+    while any(counter.get() < target for counter, target in zip(counters, targets)):
         must(os.waitpid(-1, os.WNOHANG) == (0, 0), "a writer has ended: see /tmp/powercut")
         time.sleep(0.2)
+
+
+def write(disk, last, dirs):
+    """Who syncs may sync what others have written, and hide that they have not: so the
+    last ones do nothing but what is to be looked at."""
+    counters, others = [], []
+    for seed, (kind, path) in enumerate(writers(dirs)):
+        child = start(disk, seed, kind, path)
+        counters.append(Counter(disk, seed))
+        if kind.__name__ != last:
+            others.append(child)
+    wait_for_more(counters, MUCH)
+    for child in others:
+        os.kill(child, signal.SIGSTOP)
+        must(os.WIFSTOPPED(os.waitpid(child, os.WUNTRACED)[1]), "a writer does not stop")
+    lasting = [Counter(disk, seed) for seed, (kind, _) in enumerate(writers(dirs))
+               if kind.__name__ == last]
+    must(lasting, f"there is no {last}")
+    wait_for_more(lasting, SOME)
 
 
 def check(disk, dirs):
@@ -162,9 +189,12 @@ def check(disk, dirs):
 
 
 def main():
-    if len(sys.argv) < 4 or sys.argv[1] not in ("write", "check"):
+    if len(sys.argv) > 4 and sys.argv[1] == "write":
+        write(sys.argv[2], sys.argv[3], sys.argv[4:])
+    elif len(sys.argv) > 3 and sys.argv[1] == "check":
+        check(sys.argv[2], sys.argv[3:])
+    else:
         sys.exit(__doc__.strip())
-    (write if sys.argv[1] == "write" else check)(sys.argv[2], sys.argv[3:])
 
 
 if __name__ == "__main__":
