@@ -35,12 +35,14 @@ create()	# NAME NDCTL_OPTIONS...
 # As a kernel makes it that has no struct pages on demand.
 hold_struct_pages()	# NAME
 {
-	local name=${device[$1]} status=0
+	local name=${device[$1]} disk status=0
 	local raw=/sys/bus/nd/devices/$name/force_raw
 
+	disk=${name%.0}
+	disk=/dev/pmem${disk#namespace}
 	ndctl disable-namespace "$name" && echo 1 >"$raw" && ndctl enable-namespace "$name" ||
 		return
-	"$DYNMEMMAP/tests/guest/infoblock.py" "/dev/pmem${name#namespace}" || status=1
+	"$DYNMEMMAP/tests/guest/infoblock.py" "$disk" || status=1
 	ndctl disable-namespace "$name" && echo 0 >"$raw" && ndctl enable-namespace "$name" &&
 		return $status
 }
