@@ -5,8 +5,8 @@
 # They are used beside each other, resized, made into each other and destroyed, with
 # struct pages in RAM and on the device itself.
 #
-# kernels: none
-# also: stock dynamic debug
+# kernels: dynamic
+# also: stock debug
 # mem: 1G
 # mem@debug: 2G
 # pmem: 2G
