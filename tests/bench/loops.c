@@ -38,6 +38,7 @@
 #define NR_HUGETLB_TEXT	"8"
 
 #define NULL_DISK	"/dev/nullb0"
+#define NULL_DISK_LIMIT	"/sys/block/nullb0/queue/max_sectors_kb"
 
 static char *memory;
 static int null_disk, ring;
@@ -223,8 +224,10 @@ static void run_hugetlb(void)
 	put("/proc/sys/vm/nr_hugepages", "0");
 }
 
-static void setup_direct(void)
+/* The largest request is of so many KiB. */
+static void setup_direct(const char *limit)
 {
+	put(NULL_DISK_LIMIT, limit);
 	null_disk = open(NULL_DISK, O_WRONLY | O_DIRECT);
 	if (null_disk < 0)
 		err(1, NULL_DISK);
@@ -234,7 +237,15 @@ static void setup_direct_huge(void)
 {
 	setup_huge();
 	renew_huge();
-	setup_direct();
+	setup_direct("2048");
+}
+
+/* As many requests as the disk makes of it when it is told nothing. */
+static void setup_direct_requests(void)
+{
+	setup_huge();
+	renew_huge();
+	setup_direct("127");
 }
 
 static void setup_direct_small(void)
@@ -242,7 +253,7 @@ static void setup_direct_small(void)
 	setup_small();
 	drop_huge();
 	touch(NR_HUGE * HUGE_BYTES, PAGE_BYTES);
-	setup_direct();
+	setup_direct("2048");
 }
 
 static void run_direct(void)
@@ -308,6 +319,7 @@ static const struct loop {
 	{ "huge-split",	setup_huge,		run_split,		NR_HUGE, 10, renew_huge },
 	{ "hugetlb",	setup_small,		run_hugetlb,		NR_HUGETLB,	10 },
 	{ "direct-huge", setup_direct_huge,	run_direct,		NR_HUGE,	10 },
+	{ "direct-requests", setup_direct_requests, run_direct,		NR_HUGE,	10 },
 	{ "direct-small", setup_direct_small,	run_direct,		NR_HUGE,	10 },
 	{ "register-huge", setup_register_huge,	run_register,		NR_HUGE,	10 },
 	{ "register-small", setup_register_small, run_register,		NR_HUGE,	10 },
