@@ -6,6 +6,7 @@
 # kernels: dynamic
 # also: debug
 # mem: 1G
+# mem@debug: 1280M
 # append: dynamic_memmap=on
 
 . "$DYNMEMMAP/tests/guest/lib.sh"
