@@ -180,6 +180,18 @@ static int area_use(struct dynmemmap_area *area, bool huge)
 	return 0;
 }
 
+/* Use an area that is a huge page of a file: it has what is wanted, and is not detached. */
+static bool area_use_huge(struct dynmemmap_area *area)
+{
+	if (!atomic_long_inc_not_zero(&area->nr_users))
+		return false;
+	if (READ_ONCE(area->state) == DYNMEMMAP_HUGE &&
+	    READ_ONCE(dynmemmap_area_page(area, 0)->mapping))
+		return true;
+	area_unuse(area);
+	return false;
+}
+
 /* Has it what is @wanted, on every CPU? @huge as for area_populate(). */
 static bool area_has(const struct dynmemmap_area *area, u8 wanted, bool huge)
 {
@@ -232,6 +244,9 @@ struct dynmemmap_area *__dynmemmap_device_get(unsigned long pfn, unsigned long n
 
 	if (!area)
 		return NULL;
+	/* What most page faults find. */
+	if (huge && area_use_huge(area))
+		return area;
 	err = area_use(area, huge);
 	if (err)
 		return ERR_PTR(err);

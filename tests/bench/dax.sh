@@ -15,9 +15,10 @@ make_fsdax 0 >/dev/null
 driver=/sys/bus/nd/drivers/nd_pmem
 device=$(basename $driver/pfn*)
 echo "$device" >$driver/unbind
-start=$(date +%s%N)
+# No program is read from a disk meanwhile: the clock does not count how long that takes.
+start=${EPOCHREALTIME/./}
 echo "$device" >$driver/bind
-echo "enable $(($(date +%s%N) - start))"
+echo "enable $(((${EPOCHREALTIME/./} - start) * 1000))"
 mkdir -p /mnt/dax
 mkfs.ext4 -q -F -b 4096 -E stride=512,stripe_width=512 /dev/pmem0
 mount -o dax /dev/pmem0 /mnt/dax
