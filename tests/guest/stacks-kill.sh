@@ -78,7 +78,7 @@ null_off() { put 0 "$config/nullb/stacks/power"; }
 # The writer is killed before or after, and at once.
 round()	# STACK EVENT KIND MOMENT FIRST
 {
-	local stack=$1 event=$2 kind=$3 moment=$4 first=$5 status=0
+	local stack=$1 event=$2 kind=$3 moment=$4 first=$5 status=0 ended
 
 	writer_start "$("${stack}_top")" "$kind" || return
 	pause "$moment"
@@ -86,6 +86,12 @@ round()	# STACK EVENT KIND MOMENT FIRST
 	[[ $event == killed ]] || "${stack}_$event" || status=1
 	writer_kill
 	wait "$writer" 2>/dev/null
+	ended=$?
+	# While its disk is there, nothing else has ended it.
+	[[ $event != killed && $first != writer ]] || ((ended == 137)) || {
+		echo "the writer was not killed, but ended with status $ended: $(</tmp/writer)"
+		status=1
+	}
 	eventually 30 no_huge_pages_left || {
 		echo "left: $(pins_left) pins, $(meminfo AnonHugePages) KiB of AnonHugePages," \
 			"$(meminfo ShmemHugePages) KiB of ShmemHugePages," \
