@@ -24,7 +24,7 @@ import sys
 import threading
 import time
 
-from libc import HUGE, MAP_FIXED, call, map_areas, must
+from libc import DM, HUGE, MAP_FIXED, call, expect_shared_tails, map_areas, must
 from uring import ENTRIES, READ, READ_FIXED, WRITE, WRITE_FIXED, Ring
 
 PAGE = 4096
@@ -35,7 +35,7 @@ PRIVATE = ("thp", "small", "hugetlb")
 FLAGS = {"thp": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, "small": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS,
          "hugetlb": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_HUGETLB,
          "shm": mmap.MAP_SHARED | mmap.MAP_ANONYMOUS}
-DM, TRACE = "/sys/kernel/mm/dynamic_memmap", "/sys/kernel/tracing/trace"
+TRACE = "/sys/kernel/tracing/trace"
 FAR = []
 
 
@@ -523,6 +523,7 @@ def see_bios(fd, kind, way, start, size):
     source, target = Buffer(kind, start), Buffer(kind, -1)
     with_ring = way(source, target)
     before = counters()
+    expect_shared_tails(kind, 2 * AREAS)
     for function, buffer in ((with_ring.write, source), (with_ring.read, target)):
         what = f"{kind}, {way.__name__} {function.__name__} of {size} at {start}"
         bios = Bios(function, fd, buffer, start, size)
@@ -537,6 +538,7 @@ def see_bios(fd, kind, way, start, size):
          f"{what}: other data was read")
     for far in FAR:
         far.check(source.view[start:start + size])
+    expect_shared_tails(kind, 2 * AREAS)
     must(counters() == before, f"{what}: a huge page was split")
 
 

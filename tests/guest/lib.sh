@@ -171,6 +171,12 @@ memmap_of_idle()
 		($(dm areas_split) << 15) - ($(dm areas_huge) << 12)))
 }
 
+# Without those that are kept for the next huge page.
+areas_in_huge_pages()
+{
+	echo $(($(dm areas_huge) - $(dm cached_areas)))
+}
+
 # Frames that hold struct pages or their page tables.
 frames_in_use()
 {

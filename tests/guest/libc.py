@@ -3,10 +3,14 @@
 
 import ctypes
 import errno
+import functools
 import mmap
 import os
+import time
+import zlib
 
 HUGE = 2 << 20
+DM = "/sys/kernel/mm/dynamic_memmap"
 MAP_FIXED = 0x10
 LIBC = ctypes.CDLL(None, use_errno=True)
 LIBC.mmap.restype = LIBC.mremap.restype = ctypes.c_long
@@ -57,3 +61,32 @@ def map_areas(size, flags, fd=-1):
     call("munmap", base, size + HUGE)
     return call("mmap", base, size, mmap.PROT_READ | mmap.PROT_WRITE,
                 flags | MAP_FIXED, fd, 0)
+
+
+def figure(name):
+    """Of dynamic memmap."""
+    with open(f"{DM}/{name}", encoding="ascii") as file:
+        return int(file.read())
+
+
+@functools.cache
+def files_share_tails():
+    """Huge pages of files, too: where nobody counts the mappings of each page."""
+    with open("/proc/config.gz", "rb") as file:
+        return b"\nCONFIG_NO_PAGE_MAPCOUNT=y\n" in zlib.decompress(file.read(), zlib.MAX_WBITS | 16)
+
+
+def expect_shared_tails(kind, number):
+    """Memory of this kind is so many areas that are HUGE now, beside those that were when
+    there was none of it: $AREAS_HUGE. Pages of hugetlb were before."""
+    if not os.path.isdir(DM) or (kind == "shm" and not files_share_tails()):
+        return
+    if kind == "hugetlb":
+        number = 0
+    for _ in range(50):
+        # Those in the cache are nobody's, and a worker may empty it meanwhile.
+        found = -figure("cached_areas") + figure("areas_huge") - int(os.environ["AREAS_HUGE"])
+        if found >= number:
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"{kind}: {found} areas have shared tails, and not {number}")

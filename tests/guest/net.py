@@ -30,7 +30,7 @@ import struct
 import sys
 import threading
 
-from libc import HUGE, LIBC, MAP_FIXED, call, map_areas, must, start
+from libc import HUGE, LIBC, MAP_FIXED, call, expect_shared_tails, map_areas, must, start
 from uring import Ring
 
 PAGE = mmap.PAGESIZE
@@ -81,6 +81,7 @@ class Source:
         for area in range(AREAS):
             ctypes.string_at(self.base + area * HUGE, 1)
         must(self.huge_bytes() == SIZE, "it is not mapped by huge pages")
+        expect_shared_tails(sys.argv[2], AREAS)
 
     def huge_bytes(self):
         regions = (ctypes.c_long * 30)()

@@ -101,12 +101,6 @@ all_actions()	# KIND WAYS...
 	done
 }
 
-# Without those that are kept for the next huge page.
-areas_in_huge_pages()
-{
-	echo $(($(dm areas_huge) - $(dm cached_areas)))
-}
-
 read -r frags </proc/sys/net/core/max_skb_frags
 pmem=
 [[ ! -d /sys/bus/nd/devices/region0 ]] || pmem=yes
@@ -124,7 +118,8 @@ else
 fi
 free_packets_at_once
 remember_memmap
-! dm_on || huge=$(areas_in_huge_pages)
+! dm_on || AREAS_HUGE=$(areas_in_huge_pages)
+export AREAS_HUGE
 split=$(vmstat thp_split_page)
 expect_success "areas that are split are noted" note_splits
 
@@ -151,7 +146,7 @@ expect "no folio was split" "$(vmstat thp_split_page)" -eq "$split"
 expect_no_splits
 expect_success "all pins are gone" eventually 5 eval '(($(pins_left) == 0))'
 ! dm_on || expect_success "all huge pages are gone" \
-	eventually 10 eval '(($(areas_in_huge_pages) <= huge))'
+	eventually 10 eval '(($(areas_in_huge_pages) <= AREAS_HUGE))'
 echo 3 >/proc/sys/vm/drop_caches
 expect_memmap_back 15
 expect_consistent

@@ -340,6 +340,8 @@ stacks_begin()
 	put 16 /proc/sys/vm/nr_hugepages
 	! dm_on || stacks_idle=$(device_areas_idle)
 	expect_success "there is a file system with -o dax" dax_up
+	! dm_on || AREAS_HUGE=$(areas_in_huge_pages)
+	export AREAS_HUGE
 	stacks_split=$(vmstat thp_split_page)
 	expect_success "areas that are split are noted" note_splits
 }
@@ -365,6 +367,9 @@ try_one_bio()	# STACK KIND FAR...
 	local name="$1, $2: an area is one bio_vec and one segment, two areas are one bio" said
 
 	dm_on || name="$1, $2: there and back"
+	# Those of files that are gone are not taken for those of the buffers.
+	[[ $2 != "$dax" ]] || ! dm_on || eventually 30 device_areas_idle_are "$stacks_idle" ||
+		note "there are struct pages of files that are gone"
 	if said=$(directio "$("$1_top")" "$2" one_bio "${@:3}" 2>&1); then
 		ok "$name"
 	else
