@@ -20,6 +20,9 @@ dax=/mnt/dax
 
 directio()	# DISK KIND ACTION[,ACTION...]
 {
+	watch_splits "$2"
+	# A child writes to a page of a huge one, and has it mapped in small pages.
+	[[ $3 != forked ]] || watch_splits none
 	/usr/bin/python3 -BS "$DYNMEMMAP/tests/guest/directio.py" "$@"
 }
 
@@ -42,6 +45,8 @@ expect_success "a file system is made" make_dax_fs ext4 /dev/pmem0
 mkdir -p $dax
 expect_success "it is mounted" mount -o dax /dev/pmem0 $dax
 remember_memmap
+split=$(vmstat thp_split_page)
+expect_success "areas that are split are noted" note_splits
 
 if dm_on; then
 	expect_success "bio_vecs are traced" trace_extraction
@@ -57,7 +62,6 @@ if dm_on; then
 	bios_trace_end
 	: >"$tracing/kprobe_events"
 fi
-split=$(vmstat thp_split_page)
 for disk in /dev/vda /dev/nullb0 /dev/ram0 "$loop"; do
 	for kind in thp hugetlb shm $dax; do
 		[[ $disk == /dev/vda || $kind == thp ]] || continue
@@ -71,6 +75,7 @@ for disk in /dev/vda /dev/nullb0 /dev/ram0 "$loop"; do
 	done
 done
 expect "no folio was split" "$(vmstat thp_split_page)" -eq "$split"
+expect_no_splits
 expect_success "all pins are gone" eventually 5 eval '(($(pins_left) == 0))'
 expect_success "the file system is unmounted" umount $dax
 losetup -d "$loop"

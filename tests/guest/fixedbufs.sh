@@ -23,6 +23,10 @@ movable=
 
 directio()	# KIND ACTION
 {
+	watch_splits "$1"
+	# A part of a huge page is mapped no more, or written by a child: then the rest of it is
+	# mapped in small pages.
+	[[ $2 != fixed_mixed && $2 != fixed_forked ]] || watch_splits none
 	/usr/bin/python3 -BS "$DYNMEMMAP/tests/guest/directio.py" /dev/vda "$@"
 }
 
@@ -63,6 +67,8 @@ echo advise >$thp/shmem_enabled
 [[ $movable ]] || echo 24 >/proc/sys/vm/nr_hugepages
 remember_memmap
 split=$(vmstat thp_split_page)
+# To move them, they may be split.
+[[ $movable ]] || expect_success "areas that are split are noted" note_splits
 
 for kind in thp hugetlb shm; do
 	# Huge pages that are reserved have nowhere to go.
@@ -98,11 +104,13 @@ for kind in thp hugetlb shm; do
 	done
 done
 if [[ -z $movable ]]; then
+	watch_splits hugetlb
 	expect_success "fio verifies what it writes from fixed buffers" fio --name=fixed \
 		--filename=/dev/vda --direct=1 --ioengine=io_uring --fixedbufs=1 --iodepth=4 \
 		--rw=randwrite --bs=2m --size=64M --iomem=mmaphuge --verify=crc32c --do_verify=1 \
 		--verify_fatal=1 --output=/tmp/fio
 	expect "no folio was split" "$(vmstat thp_split_page)" -eq "$split"
+	expect_no_splits
 	expect_success "all pins are gone" eventually 5 eval '(($(pins_left) == 0))'
 fi
 

@@ -439,12 +439,12 @@ note_splits()
 
 # Huge pages of files have all their struct pages, unless nobody counts the mappings of
 # each page.
-watch_splits()	# KIND
+watch_splits()	# KIND; none: for now, they may be
 {
 	local notes=/sys/kernel/tracing/instances/areas watch=1
 
 	[[ -d $notes ]] || return 0
-	[[ $1 != shm || $KERNEL == debug ]] || watch=0
+	[[ $1 != shm || $KERNEL == debug ]] && [[ $1 != none ]] || watch=0
 	echo $watch >$notes/tracing_on
 }
 
