@@ -25,7 +25,7 @@ import threading
 import time
 
 from libc import LIBC, must
-from uring import Ring
+from uring import READ_FIXED, WRITE_FIXED, Ring
 
 MIB = 1 << 20
 SIZE = 8 * MIB
@@ -316,15 +316,53 @@ def unlinked(path, _):
     os.waitpid(child, 0)
 
 
-def longterm(path, _):
+def pages_pinned():
+    """What each CPU has counted for itself is added first."""
+    with open("/proc/sys/vm/stat_refresh", "rb") as file:
+        file.read()
+    with open("/proc/vmstat", encoding="ascii") as file:
+        words = dict(line.split() for line in file)
+    return int(words["nr_foll_pin_acquired"]) - int(words["nr_foll_pin_released"])
+
+
+def longterm(path, device):
     """For ever: a device allows it, and a file that could change does not."""
-    memory = map_file(path, 17)
+    memory, ring, before = map_file(path, 17), Ring(), pages_pinned()
     wanted = 0 if is_device(path) else errno.EOPNOTSUPP
     try:
-        got = Ring().register((address_of(memory), SIZE)) or 0
+        got = ring.register((address_of(memory), SIZE)) or 0
     except OSError as error:
         got = error.errno
     must(got == wanted, f"io_uring registers a buffer: error {got}, and not {wanted}")
+    if not got:
+        must(pages_pinned() > before, "nothing is pinned")
+        fixed_there_and_back(memory, ring, device)
+        ring.unregister()
+    ring.close()
+    # The device may not have given back all of it yet.
+    for _ in range(100):
+        if pages_pinned() == before:
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"{before} pages were pinned, and now {pages_pinned()}")
+
+
+def fixed_there_and_back(memory, ring, device):
+    """All of a registered buffer, and what begins within one of its pages."""
+    fd = os.open(device, os.O_RDWR | os.O_DIRECT)
+    for start, size in ((0, SIZE), (2 * MIB + 3 * PAGE + 512, MIB)):
+        expected, at = bytearray(memory), address_of(memory, start)
+        part = bytes(expected[start:start + size])
+        must(ring.transfer(WRITE_FIXED, fd, at, size) == size, "short write")
+        back = mmap.mmap(-1, size)
+        must(os.preadv(fd, [back], 0) == size, "short read")
+        must(back[:] == part, "the disk has other data")
+        back[:] = part[::-1]
+        must(os.pwritev(fd, [back], 0) == size, "short write")
+        must(ring.transfer(READ_FIXED, fd, at, size) == size, "short read")
+        expected[start:start + size] = back[:]
+        must(memory[:] == expected, "other data was read")
+    os.close(fd)
 
 
 def queries(path, _):

@@ -13,7 +13,7 @@
 # pmem@debug: 4G
 # append: dynamic_memmap=on brd.rd_nr=1 brd.rd_size=65536
 
-# shellcheck disable=SC2317 # called by name
+# shellcheck disable=SC2016,SC2317 # evaluated again and again, called by name
 . "$DYNMEMMAP/tests/guest/lib.sh"
 
 dax=$DYNMEMMAP/tests/guest/dax.py
@@ -33,6 +33,22 @@ use()	# ACTION...
 	done
 }
 
+# What an entry maps as a whole is one bio_vec, and is pinned for long by one step.
+use_whole()
+{
+	expect_success "$align: bios are traced" bios_trace
+	use direct-huge
+	expect "$align: 2 MiB of it are one bio_vec" "$(bios_of $((2 << 20)))" -eq 2
+	expect "$align: so is what begins beyond a page" \
+		"$(bios_of $((1 << 20)) $((3 * 4096 + 512)))" -eq 2
+	bios_trace_end
+	expect_success "$align: pins are traced" pins_trace
+	use longterm
+	expect "$align: a registered buffer is pinned by entries" "$(pinned_by_folios)" -eq 1
+	expect "$align: and not by an array" "$(pinned_by_pages)" -eq 0
+	pins_trace_end
+}
+
 full=$(dm full_memmap_bytes) areas_most=0
 remember_memmap
 empty=$(memmap_of_idle)
@@ -49,9 +65,14 @@ for align in 4K 2M 1G; do
 	fi
 	case $align in
 	4K)	use single poison direct-write direct-read process-vm futex longterm ;;
-	2M)	use device-huge poison-huge direct-write direct-read process-vm futex longterm ;;
+	2M)
+		use device-huge
+		use_whole
+		use poison-huge direct-write direct-read process-vm futex
+		;;
 	1G)	use gigantic ;;
 	esac
+	expect_success "$align: all pins are gone" eventually 5 eval '(($(pins_left) == 0))'
 	expect_success "$align: it goes" ndctl disable-namespace namespace0.0
 	expect "$align: and its areas" "$(dm full_memmap_bytes)" -eq "$full"
 done

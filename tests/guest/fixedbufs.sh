@@ -16,7 +16,6 @@
 # shellcheck disable=SC2016,SC2317 # evaluated again and again, called by name
 . "$DYNMEMMAP/tests/guest/lib.sh"
 
-tracing=/sys/kernel/tracing
 thp=/sys/kernel/mm/transparent_hugepage
 movable=
 [[ $(</proc/cmdline) != *movablecore* ]] || movable=yes
@@ -28,24 +27,6 @@ directio()	# KIND ACTION
 	# mapped in small pages.
 	[[ $2 != fixed_mixed && $2 != fixed_forked ]] || watch_splits none
 	/usr/bin/python3 -BS "$DYNMEMMAP/tests/guest/directio.py" /dev/vda "$@"
-}
-
-# Buffers that are pinned by entries, and by an array of their pages.
-trace_pins()
-{
-	echo 'r:folios __dynmemmap_pin_folios heads=$retval:x64' >>"$tracing/kprobe_events" &&
-		echo 'p:pages io_pin_pages' >>"$tracing/kprobe_events" &&
-		echo 1 >"$tracing/events/kprobes/enable"
-}
-
-pinned_by_folios()
-{
-	grep ' folios: ' "$tracing/trace" | grep -vc 'heads=0x0$'
-}
-
-pinned_by_pages()
-{
-	grep -c ' pages: ' "$tracing/trace"
 }
 
 # A process with registered buffers that is killed.
@@ -75,7 +56,7 @@ for kind in thp hugetlb shm; do
 	[[ -z $movable || $kind != hugetlb ]] || continue
 	if dm_on; then
 		expect_success "$kind: bios are traced" bios_trace
-		expect_success "$kind: pins are traced" trace_pins
+		expect_success "$kind: pins are traced" pins_trace
 	fi
 	expect_success "$kind: 2 MiB there and back" directio $kind fixed_whole
 	expect_success "$kind: 1 MiB from within there and back" directio $kind fixed_inner
@@ -89,8 +70,8 @@ for kind in thp hugetlb shm; do
 			expect "$kind: all buffers are pinned by entries" "$(pinned_by_folios)" -eq 4
 			expect "$kind: and none by an array" "$(pinned_by_pages)" -eq 0
 		fi
-		echo 0 >"$tracing/events/kprobes/enable"
-		: >"$tracing/kprobe_events"
+		pins_trace_end
+		bios_trace_end
 	fi
 	for action in fixed_odd fixed_mixed fixed_forked fixed_refused; do
 		# Children share it, and write to it. Nor is a part of it of small pages.

@@ -414,6 +414,34 @@ bios_of()	# BYTES [OFFSET]
 	END { print sum + 0 }' /sys/kernel/tracing/trace
 }
 
+# Look at registered buffers, until pins_trace_end.
+pins_trace()
+{
+	# shellcheck disable=SC2016 # for the kernel to expand
+	printf '%s\n' 'r:folios __dynmemmap_pin_folios heads=$retval:x64' 'p:pages io_pin_pages' \
+		>>/sys/kernel/tracing/kprobe_events &&
+		echo 1 >/sys/kernel/tracing/events/kprobes/folios/enable &&
+		echo 1 >/sys/kernel/tracing/events/kprobes/pages/enable
+}
+
+pins_trace_end()
+{
+	echo 0 >/sys/kernel/tracing/events/kprobes/folios/enable
+	echo 0 >/sys/kernel/tracing/events/kprobes/pages/enable
+	printf '%s\n' -:folios -:pages >>/sys/kernel/tracing/kprobe_events
+}
+
+# How many of them were pinned by entries, and how many by an array of their pages.
+pinned_by_folios()
+{
+	grep ' folios: ' /sys/kernel/tracing/trace | grep -vc 'heads=0x0$'
+}
+
+pinned_by_pages()
+{
+	grep -c ' pages: ' /sys/kernel/tracing/trace
+}
+
 # Pages that are pinned now.
 pins_left()
 {
