@@ -536,8 +536,7 @@ def see_bios(fd, kind, way, start, size):
                 expect_whole(bios, far.path, what, pieces, "queued")
     must(target.view[start:start + size] == source.view[start:start + size],
          f"{what}: other data was read")
-    for far in FAR:
-        far.check(source.view[start:start + size])
+    expect_on_disk(fd, source.view[start:start + size])
     expect_shared_tails(kind, 2 * AREAS)
     must(counters() == before, f"{what}: a huge page was split")
 
