@@ -541,6 +541,17 @@ def see_bios(fd, kind, way, start, size):
     must(counters() == before, f"{what}: a huge page was split")
 
 
+def written(fd, kind):
+    """The packets of a write are traced, and of nothing else."""
+    source, event = Buffer(kind, 15), "/sys/kernel/tracing/events/net/net_dev_start_xmit/enable"
+    with open(event, "w", encoding="ascii", buffering=1) as trace:
+        trace.write("1\n")
+        result = error_of(transfer, os.pwritev, fd, source, 0, HUGE)
+        trace.write("0\n")
+    must(result == HUGE, f"{result} bytes were written")
+    expect_on_disk(fd, source.view[:HUGE])
+
+
 def cut(piece, size, boundary=0):
     """Into pieces of at most that size, the first of which may end at a boundary."""
     start, end = piece[0], sum(piece)

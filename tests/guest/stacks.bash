@@ -380,7 +380,7 @@ try_one_bio()	# STACK KIND FAR...
 
 # What is written goes over the network as it is: a packet that may have four fragments
 # has more than four pages.
-sends_large_fragments()	# STACK
+sends_large_fragments()	# STACK KIND FAR...
 {
 	local limit=4 before largest status=0
 
@@ -388,11 +388,10 @@ sends_large_fragments()	# STACK
 	read -r before </proc/sys/net/core/max_skb_frags
 	# However slow the host is, packets are as large as they may be.
 	put 31 /proc/sys/net/ipv4/tcp_tso_rtt_log && put $limit /proc/sys/net/core/max_skb_frags &&
-		put 1 $tracing/events/net/net_dev_start_xmit/enable &&
-		directio "$("$1_top")" thp whole || status=1
-	put 0 $tracing/events/net/net_dev_start_xmit/enable
+		directio "$("$1_top")" "$2" written "${@:3}" || status=1
 	put "$before" /proc/sys/net/core/max_skb_frags
-	largest=$(grep -oP ' net_dev_start_xmit: .* data_len=\K[0-9]+' $tracing/trace | sort -n | tail -n 1)
+	largest=$(grep -oP ' net_dev_start_xmit: .* data_len=\K[0-9]+' $tracing/trace |
+		sort -n | tail -n 1)
 	echo "at most $largest bytes are in one packet"
 	((status == 0 && largest > limit * 4096))
 }
@@ -415,9 +414,10 @@ try_stack()	# STACK
 		try_one_bio "$stack" "$kind" "${far[@]}"
 	done
 	stacks_trace_end
-	if dm_on && [[ $stack == nvme || $stack == iscsi ]]; then
-		expect_success "$stack: fragments are larger than a page" sends_large_fragments "$stack"
-	fi
+	! dm_on || [[ $stack != nvme && $stack != iscsi ]] || for kind in thp shm hugetlb $dax; do
+		expect_success "$stack, $kind: fragments are larger than a page" \
+			sends_large_fragments "$stack" "$kind" "${far[@]}"
+	done
 	for action in odd,pieces refused,vanish; do
 		expect_success "$stack: $action" directio "$("${stack}_top")" thp $action "${far[@]}"
 	done
