@@ -13,7 +13,6 @@ import errno
 import fcntl
 import mmap
 import os
-import re
 import select
 import signal
 import socket
@@ -32,6 +31,8 @@ SIZE = 8 * MIB
 PAGE = mmap.PAGESIZE
 FUTEX, PTRACE = 202, 101
 FS_IOC_FIEMAP = 0xC020660B
+# Extents of a file.
+MANY = 4096
 FUTEX_WAIT, FUTEX_WAKE = 0, 1
 FICLONE = 0x40049409
 MADV_HWPOISON = 100
@@ -40,6 +41,10 @@ PUNCH_HOLE = 3
 PTRACE_TRACEME, PTRACE_PEEKDATA, PTRACE_POKEDATA, PTRACE_CONT = 0, 2, 5, 7
 PTRACE_GETSIGINFO = 0x4202
 BUS_MCEERR_AR, BUS_MCEERR_AO = 4, 5
+# Of /proc/PID/pagemap; whether a page was written since somebody asked is left out.
+PM_FRAME = (1 << 55) - 1
+PM_EXCLUSIVE, PM_FILE, PM_PRESENT = 1 << 56, 1 << 61, 1 << 63
+PM_FLAGS = 0xff << 56
 PR_MCE_KILL, PR_MCE_KILL_SET, PR_MCE_KILL_EARLY = 33, 1, 1
 
 
@@ -365,23 +370,103 @@ def fixed_there_and_back(memory, ring, device):
     os.close(fd)
 
 
-def queries(path, _):
-    memory = map_file(path, 9)
-    start = ctypes.c_void_p(address_of(memory))
+def smaps_of(path):
+    """What it says of the only mapping of a file, in KiB."""
+    with open("/proc/self/smaps", encoding="ascii") as file:
+        lines = file.read().partition(f"{path}\n")[2].partition("VmFlags")[0].splitlines()
+    return {name: int(value.split()[0]) for name, _, value in
+            (line.partition(":") for line in lines)}
+
+
+def status_of(field):
+    with open("/proc/self/status", encoding="ascii") as file:
+        return next(line.split()[1] for line in file if line.startswith(f"{field}:"))
+
+
+def pagemap_of(memory):
+    with open("/proc/self/pagemap", "rb") as file:
+        file.seek(address_of(memory) // PAGE * 8)
+        return struct.unpack(f"<{len(memory) // PAGE}Q", file.read(len(memory) // PAGE * 8))
+
+
+def extents_of(path):
+    """Where it is in its file system: from where in the file, where there, how much."""
+    request = bytearray(struct.pack("<QQIIII", 0, os.stat(path).st_size, 0, 0, MANY, 0) +
+                        bytes(56 * MANY))
+    fd = os.open(path, os.O_RDONLY)
+    fcntl.ioctl(fd, FS_IOC_FIEMAP, request)
+    os.close(fd)
+    return [struct.unpack_from("<QQQ", request, 32 + 56 * extent)
+            for extent in range(struct.unpack_from("<I", request, 20)[0])]
+
+
+def blocks_of(path):
+    """For each of its pages the one of the file system."""
+    found = {(start + offset) // PAGE: (place + offset) // PAGE
+             for start, place, size in extents_of(path) for offset in range(0, size, PAGE)}
+    return [found[page] for page in range(SIZE // PAGE)]
+
+
+def check_pagemap(path, memory, flags):
+    """Each page has these flags, and lies where the file system has it."""
+    entries = pagemap_of(memory)
+    wrong = {entry & PM_FLAGS for entry in entries} - {flags}
+    must(not wrong, f"pagemap: flags {', '.join(map(hex, wrong))}, and not {flags:#x}")
+    begins = {(entry & PM_FRAME) - block for entry, block in zip(entries, blocks_of(path))}
+    must(len(begins) == 1, f"pagemap: {len(begins)} beginnings of the device")
+
+
+def check_smaps(path, **wanted):
+    found = smaps_of(path)
+    wrong = [f"{name} is {found[name]} KiB, not {kib}" for name, kib in wanted.items()
+             if found[name] != kib]
+    must(not wrong, f"smaps: {', '.join(wrong)}")
+
+
+def check_queries(path, memory):
+    """What is said of a mapping that one process has, and then two have."""
+    start, kib = ctypes.c_void_p(address_of(memory)), SIZE >> 10
     here = (ctypes.c_ubyte * (SIZE // PAGE))()
     call(LIBC.mincore, start, SIZE, here)
     must(all(page & 1 for page in here), "mincore: not all is in memory")
-    call(LIBC.mlock, start, SIZE)
-    call(LIBC.munlock, start, SIZE)
-    with open("/proc/self/smaps", encoding="ascii") as file:
-        of_file = file.read().partition(path)[2]
-    must(re.search(rf"Rss: +{SIZE >> 10} kB", of_file), "smaps: not all is resident")
+    alone = {"Size": kib, "Rss": kib, "Pss": kib, "Private_Dirty": kib, "Shared_Dirty": 0,
+             "Private_Clean": 0, "Shared_Clean": 0, "Anonymous": 0, "Locked": 0,
+             "AnonHugePages": 0, "FilePmdMapped": 0}
+    check_smaps(path, **alone)
+    check_pagemap(path, memory, PM_PRESENT | PM_FILE | PM_EXCLUSIVE)
+    # The memory of devices is not counted by nodes.
     with open("/proc/self/numa_maps", encoding="ascii") as file:
-        must(path in file.read(), "numa_maps: the mapping is missing")
-    with open("/proc/self/pagemap", "rb") as file:
-        file.seek(start.value // PAGE * 8)
-        entries = struct.unpack(f"<{SIZE // PAGE}Q", file.read(SIZE // PAGE * 8))
-    must(all(entry >> 63 for entry in entries), "pagemap: not all is present")
+        lines = [line.split(maxsplit=1) for line in file if path in line]
+    must(lines == [[f"{start.value:08x}", f"default file={path}\n"]], f"numa_maps: {lines}")
+    # Nor can it be locked: it is there anyway.
+    call(LIBC.mlock, start, SIZE)
+    check_smaps(path, **alone)
+    locked = status_of("VmLck")
+    must(locked == "0", f"{locked} KiB are locked")
+    call(LIBC.munlock, start, SIZE)
+
+    ready, done = os.pipe(), os.pipe()
+    child = os.fork()
+    if not child:
+        # It maps what it reads.
+        os.write(ready[1], memory[::PAGE][:1])
+        os.read(done[0], 1)
+        os._exit(0)
+    os.read(ready[0], 1)
+    check_smaps(path, **alone | {"Pss": kib // 2, "Private_Dirty": 0, "Shared_Dirty": kib})
+    check_pagemap(path, memory, PM_PRESENT | PM_FILE)
+    os.write(done[1], b"d")
+    must(os.waitpid(child, 0)[1] == 0, "the child has failed")
+    check_smaps(path, **alone)
+    check_pagemap(path, memory, PM_PRESENT | PM_FILE | PM_EXCLUSIVE)
+
+
+def queries(path, _):
+    for is_small in (False, True):
+        memory = map_file(path, 9, small=is_small)
+        check_queries(path, memory)
+        must(memory[:] == pattern(9), "other contents")
+        memory.close()
 
 
 def sync(path, _):
