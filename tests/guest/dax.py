@@ -190,6 +190,16 @@ def ptrace(path, _):
          "what was traced wrote to a copy")
 
 
+def sleeps_in(number, thread):
+    """Wait until it does: the kernel says of which system call, or that it runs."""
+    for _ in range(600):
+        with open(f"/proc/self/task/{thread.native_id}/syscall", encoding="ascii") as file:
+            if file.read().startswith(f"{number} "):
+                return
+        time.sleep(0.05)
+    raise AssertionError(f"the thread does not sleep in system call {number}")
+
+
 def futex(path, _):
     memory = map_file(path, 7)
     memory[0:4] = b"\0" * 4
@@ -201,13 +211,14 @@ def futex(path, _):
             LIBC.syscall(FUTEX, word, FUTEX_WAIT, 0, None, None, 0)
         woken.append(True)
 
-    waiter = threading.Thread(target=wait)
+    waiter = threading.Thread(target=wait, daemon=True)
     waiter.start()
+    sleeps_in(FUTEX, waiter)
     child = os.fork()
     if not child:
         memory[0] = 1
-        os._exit(LIBC.syscall(FUTEX, word, FUTEX_WAKE, 1, None, None, 0) < 0)
-    must(os.waitpid(child, 0)[1] == 0, "the child cannot wake")
+        os._exit(LIBC.syscall(FUTEX, word, FUTEX_WAKE, 1, None, None, 0) != 1)
+    must(os.waitpid(child, 0)[1] == 0, "the child does not wake the one that sleeps")
     waiter.join(30)
     must(woken, "nobody was woken")
 
