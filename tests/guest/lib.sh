@@ -523,6 +523,24 @@ make_fsdax()	# [NUMBER]
 	ndctl create-namespace --force --mode=fsdax --map=mem "--reconfig=namespace${1:-0}.0"
 }
 
+# A namespace that holds its own struct pages, as a kernel makes it that needs them.
+hold_struct_pages()	# NAMESPACE fsdax|devdax
+{
+	ndctl disable-namespace "$1" && ndctl write-infoblock --mode="$2" --map=dev "$1" &&
+		ndctl enable-namespace "$1"
+}
+
+# Where its struct pages are: as ndctl says, and as the kernel does.
+struct_pages_of()	# NAMESPACE
+{
+	local claim
+
+	ndctl list --namespace="$1" | grep -oP '"map":"\K[a-z]+'
+	for claim in /sys/bus/nd/devices/{pfn,dax}[0-9]*; do
+		[[ $(<"$claim/namespace") != "$1" ]] || echo "$(<"$claim/mode")"
+	done
+}
+
 # A file system that lays large files out in whole areas.
 make_dax_fs()	# ext4|xfs DEVICE
 {

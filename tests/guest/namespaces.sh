@@ -32,21 +32,6 @@ create()	# NAME NDCTL_OPTIONS...
 	[[ $said =~ \"(blockdev|chardev)\":\"([a-z0-9.]+)\" ]] && node[$name]=/dev/${BASH_REMATCH[2]}
 }
 
-# As a kernel makes it that has no struct pages on demand.
-hold_struct_pages()	# NAME
-{
-	local name=${device[$1]} disk status=0
-	local raw=/sys/bus/nd/devices/$name/force_raw
-
-	disk=${name%.0}
-	disk=/dev/pmem${disk#namespace}
-	ndctl disable-namespace "$name" && echo 1 >"$raw" && ndctl enable-namespace "$name" ||
-		return
-	"$DYNMEMMAP/tests/guest/infoblock.py" "$disk" || status=1
-	ndctl disable-namespace "$name" && echo 0 >"$raw" && ndctl enable-namespace "$name" &&
-		return $status
-}
-
 # Not in a subshell, for it says where its namespace is.
 expect_create()	# WHAT NAME NDCTL_OPTIONS...
 {
@@ -97,6 +82,25 @@ use_disk()	# NAME
 		dd if="${node[$1]}" bs=1M count=4 iflag=direct status=none | cmp - /tmp/written
 }
 
+# How often was heard of its disk; or of its device, which is below one of the bus.
+heard()	# add|remove NAME
+{
+	local kind=block
+
+	[[ ${node[$2]} != /dev/dax* ]] || kind='dax[0-9]*\.[0-9]*'
+	grep -c "^$1@.*/$kind/${node[$2]##*/}\$" /tmp/uevents
+}
+
+heard_more()	# add|remove NAME NUMBER
+{
+	(($(heard "$1" "$2") > $3))
+}
+
+size_of_device()	# NAME
+{
+	echo $(($(<"/sys/bus/dax/devices/${node[$1]##*/}/size") >> 20))
+}
+
 gone()	# NAME
 {
 	ndctl destroy-namespace --force "${device[$1]}"
@@ -121,20 +125,31 @@ expect_create "fsdax, its struct pages in RAM" ram --mode=fsdax --map=mem --size
 # What a namespace says of itself, and alignment, take 2 MiB.
 expect "struct pages in RAM take nothing of it" \
 	"$(blockdev --getsize64 "${node[ram]}")" -eq $((334 << 20))
+expect "ndctl and the kernel say where they are" \
+	"$(struct_pages_of "${device[ram]}")" = $'mem\nram'
 if dm_on; then
 	expect "nor do those on the device, which are not needed" \
 		"$(blockdev --getsize64 "${node[dev]}")" -eq $((334 << 20))
+	expect "other: nor there" "$(size_of_device other)" -eq 206
 	for name in dev other; do
-		expect_success "$name: it is made to hold them, as it would before" \
-			hold_struct_pages "$name"
+		expect "$name: ndctl and the kernel say where they are" \
+			"$(struct_pages_of "${device[$name]}")" = $'mem\nram'
 	done
+	expect_success "dev: it is made to hold them, as it would before" \
+		hold_struct_pages "${device[dev]}" fsdax
+	expect_success "other: it is made to hold them, as it would before" \
+		hold_struct_pages "${device[other]}" devdax
 fi
 expect "where they are, they take their room" \
 	"$(blockdev --getsize64 "${node[dev]}")" -eq $((330 << 20))
-expect "who listens hears of a new disk" \
-	"$(grep -c "^add@.*/block/${node[ram]##*/}$" /tmp/uevents)" -ge 1
-expect "and of a new device" "$(grep -c "^add@.*/dax0\.[0-9]*/\?.*" /tmp/uevents)" -ge 1
-kill $listener
+expect "other: so it is there" "$(size_of_device other)" -eq 204
+for name in dev other; do
+	expect "$name: that is what is said" \
+		"$(struct_pages_of "${device[$name]}")" = $'dev\npmem'
+done
+for name in dev chars other sectors raw ram; do
+	expect_success "$name: who listens hears of it" eventually 10 heard_more add $name 0
+done
 
 expect_success "ext4 is mounted on one" mounted ram ext4
 expect_success "xfs is mounted on the other" mounted dev xfs
@@ -187,8 +202,12 @@ expect_success "the file that nobody touched is there" cmp /mnt/dev/kept /tmp/ke
 expect_success "one is unmounted" umount /mnt/ram
 expect_success "the other is unmounted" umount /mnt/dev
 for name in other ram raw dev sectors chars; do
+	removed=$(heard remove $name)
 	expect_success "$name: it goes" gone $name
+	expect_success "$name: who listens hears of that" \
+		eventually 10 heard_more remove $name "$removed"
 done
+kill $listener
 ! dm_on || expect "all areas are gone" "$(dm full_memmap_bytes)" -eq "$full"
 expect_create "one that is all of it" all --mode=fsdax --map=mem
 expect_success "xfs is mounted there" mounted all xfs
