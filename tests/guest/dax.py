@@ -872,6 +872,16 @@ def badblocks_of(path):
     return f"/sys/dev/block/{os.major(device)}:{os.minor(device)}/badblocks"
 
 
+def bad_blocks_of(path):
+    with open(badblocks_of(path), encoding="ascii") as file:
+        return file.read().splitlines()
+
+
+def mark_bad(path, page):
+    with open(badblocks_of(path), "w", encoding="ascii") as file:
+        file.write(f"{block_of(path, page)}\n")
+
+
 def check_bad_block(path, seed, bad=7):
     """This page cannot be read, and all others can."""
     memory, start = mmap.mmap(os.open(path, os.O_RDWR), SIZE), bad * PAGE
@@ -892,9 +902,31 @@ def check_bad_block(path, seed, bad=7):
 def badblocks(path, _):
     """Blocks that the driver knows to be bad are not mapped, and others are."""
     map_file(path, 21)
-    with open(badblocks_of(path), "w", encoding="ascii") as file:
-        file.write(f"{block_of(path, 7)}\n")
+    mark_bad(path, 7)
     check_bad_block(path, 21)
+    rewrite(path, 7, pattern(21))
+
+
+def rewrite(path, bad, contents):
+    """A bad block is good again when it is written, and all others are what they were."""
+    expected, fd = bytearray(contents), os.open(path, os.O_RDWR)
+    must(block_of(path, bad) in bad_blocks_of(path), "the driver does not know the bad block")
+    expected[bad * PAGE:(bad + 1) * PAGE] = b"r" * PAGE
+    must(os.pwrite(fd, b"r" * PAGE, bad * PAGE) == PAGE, "the bad block cannot be written")
+    must(not bad_blocks_of(path), f"blocks are still bad: {bad_blocks_of(path)}")
+    must(os.pread(fd, SIZE, 0) == expected, "other contents after it was written")
+    os.close(fd)
+    memory = mmap.mmap(os.open(path, os.O_RDWR), SIZE)
+    must(memory[:] == expected, "other contents in memory after it was written")
+
+
+def rewritten(path, _):
+    """So is a page of which the kernel, too, knows that it is bad."""
+    memory = map_file(path, 27, small=True)
+    poison_page(memory, 7, PAGE)
+    mark_bad(path, 7)
+    memory.close()
+    rewrite(path, 7, pattern(27))
 
 
 def machine_check(path, _):
@@ -928,9 +960,8 @@ def check_machine_check(path, memory, seed, bad, size):
     must(told == size and address in (start, start & -size),
          f"{told} bytes at {address:#x}, and not {start:#x}")
     for _ in range(100):
-        with open(badblocks_of(path), encoding="ascii") as file:
-            if block_of(path, bad) in file.read().splitlines():
-                break
+        if block_of(path, bad) in bad_blocks_of(path):
+            break
         time.sleep(0.2)
     else:
         raise AssertionError("the driver does not know the block to be bad")
@@ -960,6 +991,7 @@ ACTIONS = {
     "reflink": reflink, "reflink-pinned": reflink_pinned, "reflink-huge": reflink_huge,
     "reflink-detached": reflink_detached, "unmount": unmount,
     "poison": poison, "poison-huge": poison_huge, "badblocks": badblocks,
+    "rewritten": rewritten,
     "machine-check": machine_check, "machine-check-huge": machine_check_huge,
     "single": single, "small": small, "huge": huge, "fracture": fracture,
     "device-huge": device_huge, "gigantic": gigantic, "direct-huge": direct_huge,

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # Persistent memory on the kernel command line, in two ranges, of which one ends
-# inside a section of RAM. Pages of it go bad: one of a mapped file, one that nobody
-# maps. Files share their blocks.
+# inside a section of RAM. Pages of it go bad: some of mapped files, one that nobody
+# maps. Such memory is good again when it is written. Files share their blocks.
 #
 # kernels: dynamic
 # also: stock debug
@@ -15,11 +15,11 @@
 
 dax=$DYNMEMMAP/tests/guest/dax.py
 poison=/sys/devices/system/memory/hard_offline_page
-idle=
 
-idle_back()
+# A page that is bad is remembered, and keeps its area.
+expect_idle()	# WHAT BAD_PAGES
 {
-	! dm_on || (($(dm areas_idle) >= idle))
+	! dm_on || expect_success "$1" eventually 30 device_areas_idle_are $((idle - $2))
 }
 
 for number in 0 1; do
@@ -27,11 +27,11 @@ for number in 0 1; do
 		make_fsdax "$number"
 done
 mkdir -p /mnt/dax /mnt/other
-expect_success "ext4 is made on one" mkfs.ext4 -q -F -b 4096 /dev/pmem0
-expect_success "it is mounted" mount -o dax /dev/pmem0 /mnt/dax
+expect_success "ext4 is made on one" make_dax_fs ext4 /dev/pmem0
+expect_success "it is mounted" mount -o dax=always /dev/pmem0 /mnt/dax
 expect_success "xfs is made on the other" mkfs.xfs -q -f -m reflink=1 -d su=2m,sw=1 /dev/pmem1
 expect_success "it is mounted" mount -o dax=always /dev/pmem1 /mnt/other
-! dm_on || idle=$(($(dm areas_idle) - 20))
+! dm_on || idle=$(device_areas_idle)
 
 for mnt in /mnt/dax /mnt/other; do
 	expect_success "$mnt: mapped files are used" "$dax" $mnt/file /dev/null fork sync query
@@ -52,12 +52,20 @@ expect_success "one of their pages is pinned meanwhile" \
 resource=$(cat /sys/bus/nd/devices/namespace0.0/resource)
 answer=$( (echo $((resource + (300 << 20))) >$poison) 2>&1)
 expect "a page that nobody maps goes bad" "${answer##*: }" = "Device or resource busy"
-expect_success "a mapped page goes bad, and who reads it is told" \
-	"$dax" /mnt/dax/file /dev/null poison
-expect_success "so is it with one of 2 MiB" "$dax" /mnt/other/file /dev/null poison-huge
-expect_success "blocks that the driver knows to be bad are not mapped" \
-	"$dax" /mnt/dax/file /dev/null badblocks
-expect_success "all but that is idle again" eventually 30 idle_back
+expect_idle "all is idle again" 0
+bad=0
+for mnt in /mnt/dax /mnt/other; do
+	expect_success "$mnt: blocks that the driver knows to be bad are not mapped" \
+		"$dax" $mnt/file /dev/null badblocks
+	expect_success "$mnt: a bad page that is written is good again" \
+		"$dax" $mnt/file /dev/null rewritten
+	expect_idle "$mnt: nothing is left of it" $bad
+	expect_success "$mnt: a mapped page goes bad, and who reads it is told" \
+		"$dax" $mnt/file /dev/null poison
+	expect_idle "$mnt: all but its area is idle again" $((++bad))
+	expect_success "$mnt: so is it with one of 2 MiB" "$dax" $mnt/file /dev/null poison-huge
+	expect_idle "$mnt: all but both areas are idle again" $((++bad))
+done
 expect_success "one is unmounted" umount /mnt/dax
 expect_success "the other is unmounted" umount /mnt/other
 for number in 0 1; do
