@@ -639,6 +639,14 @@ def device_areas_idle():
     return figure("areas_idle") - figure("pool_areas")
 
 
+def wait_for_idle(areas):
+    for _ in range(600):
+        if device_areas_idle() >= areas:
+            return
+        time.sleep(0.2)
+    raise AssertionError("areas stay populated when nobody uses them")
+
+
 def single(path, _):
     areas = 256
     fd = open_with(path, areas * 2 * MIB)
@@ -703,19 +711,15 @@ class HugeMapping:
         self.memory.close()
         os.close(self.fd)
         mount_again(self.path)
-        for _ in range(600):
-            if device_areas_idle() >= used:
-                return
-            time.sleep(0.2)
-        raise AssertionError("areas stay populated when nobody uses them")
+        wait_for_idle(used)
 
     def words(self):
         """The second one of each page."""
         return memoryview(self.memory).cast("Q")[1::PAGE // 8]
 
-    def fill(self, pages=range(0, SIZE, PAGE)):
+    def fill(self, pages=None):
         words = self.words()
-        for page in pages:
+        for page in range(0, self.SIZE, PAGE) if pages is None else pages:
             words[page // PAGE] = page
 
     def check(self, skip=()):
@@ -808,6 +812,90 @@ def fracture(path, _):
     print(f"{number} areas are huge again")
     must(number >= mapping.AREAS - len(punched), f"only {number} areas are huge again")
     mapping.check()
+    mapping.end()
+
+    # Where holes were filled, that may have been with blocks from elsewhere.
+    os.unlink(path)
+    mapping = HugeMapping(path)
+    mapping.touch()
+    mapping.fill()
+    mapping.check()
+
+
+class FewAreas(HugeMapping):
+    AREAS = 4
+    SIZE = AREAS * HugeMapping.AREA
+
+
+def mount_for_small_extents(mnt):
+    """Nothing remembers where other files went on; and XFS would have each file begin
+    with an area, and go on there. Return: what mounts it as it was."""
+    again = mounted_on(mnt)
+    options = "dax=always,noalign" if "xfs" in again else "dax=always"
+    subprocess.check_call(["umount", mnt])
+    subprocess.check_call(["mount", "-o", options, *again[-2:]])
+    return again
+
+
+def fill_up(path):
+    """A file as large as it can be. Return: what it has of whole areas, {which: where}."""
+    fd, size, step = os.open(path, os.O_RDWR | os.O_CREAT), 0, 4 * HugeMapping.AREA
+    try:
+        while True:
+            os.posix_fallocate(fd, size, step)
+            size += step
+    except OSError as error:
+        must(error.errno == errno.ENOSPC, f"the file system cannot be filled: {error}")
+    os.ftruncate(fd, size)
+    os.close(fd)
+    area, found = HugeMapping.AREA, {}
+    for start, place, length in extents_of(path):
+        for at in range(-(-start // area) * area, start + length - area + 1, area):
+            if (place + at - start) % area == 0:
+                found[(place + at - start) // area] = at
+    return found
+
+
+def small_extents(path, _):
+    """Two files share their areas, for no two blocks of one are beside each other; then
+    there is one that is mapped as a whole where they were."""
+    mnt, names = os.path.dirname(path), (path, path + ".other")
+    again, idle = mount_for_small_extents(mnt), device_areas_idle()
+    files = [os.open(name, os.O_RDWR | os.O_CREAT) for name in names]
+    for page in range(0, FewAreas.SIZE, PAGE):
+        for fd in files:
+            os.posix_fallocate(fd, page, PAGE)
+    mappings, huge_before = [FewAreas(name) for name in names], figure("areas_huge")
+    for mapping in mappings:
+        mapping.fill()
+    number = figure("areas_huge") - huge_before
+    must(number <= 0, f"{number} areas are huge that have small extents")
+    for mapping in mappings:
+        mapping.check()
+    extents = [extent for name in names for extent in extents_of(name)]
+    must(all(size == PAGE for _, _, size in extents), "there are larger extents")
+    areas = {place // FewAreas.AREA for _, place, _ in extents}
+    for mapping, fd, name in zip(mappings, files, names):
+        mapping.memory.close()
+        os.close(mapping.fd)
+        os.close(fd)
+        os.unlink(name)
+    subprocess.check_call(["umount", mnt])
+    subprocess.check_call(again)
+    wait_for_idle(idle)
+
+    found = fill_up(path)
+    used_again = areas & found.keys()
+    print(f"{len(used_again)} of their {len(areas)} areas are used again")
+    # In the others the file system has something of its own.
+    must(len(areas - used_again) <= 2, "the file is not where they were")
+    memory, huge_before = mmap.mmap(os.open(path, os.O_RDWR), 0), figure("areas_huge")
+    for area in used_again:
+        memory[found[area]:found[area] + 8] = struct.pack("<Q", area)
+    number = figure("areas_huge") - huge_before
+    must(number >= len(used_again), f"{number} of {len(used_again)} areas are huge again")
+    must(all(memory[found[area]:found[area] + PAGE] == struct.pack("<Q", area) + bytes(PAGE - 8)
+             for area in used_again), "other contents")
 
 
 def bus_error(function, meanwhile=lambda: None):
@@ -994,6 +1082,7 @@ ACTIONS = {
     "rewritten": rewritten,
     "machine-check": machine_check, "machine-check-huge": machine_check_huge,
     "single": single, "small": small, "huge": huge, "fracture": fracture,
+    "small-extents": small_extents,
     "device-huge": device_huge, "gigantic": gigantic, "direct-huge": direct_huge,
 }
 
