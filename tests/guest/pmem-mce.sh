@@ -21,6 +21,15 @@ bad_blocks_are()	# NUMBER
 	(($(wc -l <"/sys/block/$disk/badblocks") == $1))
 }
 
+# As the kernel says it, in sectors of the disk.
+bad_block_is_known()	# ADDRESS
+{
+	local begin
+
+	begin=$(<"/sys/block/$disk/device/resource")
+	grep -qx "$((($1 - begin) >> 9)) 8" "/sys/block/$disk/badblocks"
+}
+
 make_fs()
 {
 	case $fs in
@@ -40,9 +49,11 @@ for number in 0 1; do
 	! dm_on || idle=$(device_areas_idle)
 
 	resource=$(<"/sys/bus/nd/devices/namespace$number.0/resource")
+	bad=$((resource + (500 << 20)))
 	expect_success "$fs: a page that nobody maps goes bad" \
-		monitor "mce -b 0 9 0xbd000000000000c0 0x5 $((resource + (500 << 20))) 0x8c"
-	expect_success "$fs: the driver knows it" eventually 20 bad_blocks_are 1
+		monitor "mce -b 0 9 0xbd000000000000c0 0x5 $bad 0x8c"
+	expect_success "$fs: the driver knows it" eventually 20 bad_block_is_known $bad
+	expect_success "$fs: and no other" bad_blocks_are 1
 	! dm_on || expect_success "$fs: it needs no struct pages" \
 		eventually 30 device_areas_idle_are "$idle"
 	expect_success "$fs: a mapped page goes bad, and who maps it is told" \
