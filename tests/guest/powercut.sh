@@ -39,13 +39,17 @@ expect_success "xfs is mounted" mount -o dax=always /dev/pmem1 /mnt/xfs
 
 if ((VM_BOOT <= ${#last_writers[@]})); then
 	last=${last_writers[VM_BOOT - 1]}
-	! dm_on || idle=$(device_areas_idle)
+	! dm_on || idle=$(device_areas_idle) huge=$(dm areas_huge)
 	expect_success "files are written, in the end by $last" \
 		"$powercut" write /dev/vda "$last" /mnt/ext4 /mnt/xfs
 	[[ ! -s /tmp/powercut ]] || note "$(</tmp/powercut)"
 	# What was checked is still there, in the second time.
-	! dm_on || ((VM_BOOT > 1)) ||
+	if dm_on && ((VM_BOOT == 1)); then
 		expect "they have struct pages" "$(device_areas_idle)" -lt "$((idle - 100))"
+		huge=$(($(dm areas_huge) - huge))
+		note "$huge areas more are huge"
+		expect "some are mapped in huge pages" $huge -ge 32
+	fi
 	power_cut /dev/vda
 	not_ok "the power is cut"
 	finish
