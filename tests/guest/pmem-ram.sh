@@ -3,10 +3,12 @@
 #
 # Persistent memory is turned into ordinary memory and back, by daxctl: its areas have
 # no struct pages until they are used. It goes under load, too, and not as long as the
-# kernel has something in it.
+# kernel has something in it. So does what holds its own struct pages.
 #
 # kernels: dynamic
 # also: stock debug
+# variant: ram
+# variant: held pmem.held
 # mem: 1G
 # pmem: 2G
 # append: dynamic_memmap=on memhp_default_state=offline
@@ -39,6 +41,9 @@ total=$(meminfo MemTotal)
 expect_success "the drivers are known" drivers_are_known drivers/dax/{kmem,device_dax}
 expect_success "there is a namespace" ndctl create-namespace --force --mode=devdax \
 	--map=dev --reconfig=namespace0.0
+! booted_with pmem.held ||
+	expect_success "it holds its struct pages" hold_struct_pages namespace0.0 devdax
+! dm_on || note "its struct pages are in: $(struct_pages_of namespace0.0)"
 if dm_on; then
 	full=$(dm full_memmap_bytes) idle=$(dm areas_idle)
 	answer=$({ echo 1 >/sys/bus/dax/devices/dax0.0/memmap_on_memory; } 2>&1)
