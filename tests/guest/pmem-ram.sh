@@ -5,8 +5,8 @@
 # no struct pages until they are used. It goes under load, too, and not as long as the
 # kernel has something in it. So does what holds its own struct pages.
 #
-# kernels: dynamic
-# also: stock debug
+# kernels: ram:dynamic
+# also: stock dynamic debug
 # variant: ram
 # variant: held pmem.held
 # mem: 1G
