@@ -9,6 +9,7 @@
 # variant: blocks
 # variant: bigblocks --qemu-arg=-global --qemu-arg=virtio-mem.block-size=256M
 # mem: 1G
+# mem@debug: 1280M
 # virtio-mem: 1G
 # hotplug-mem: 512M
 # append: dynamic_memmap=on memhp_default_state=online_movable
