@@ -35,7 +35,9 @@ note "largest memmap meanwhile: $(</tmp/largest) KiB"
 pause 10
 note "memmap 10 s after: $(memmap_kib) KiB"
 populated=$(($(vmstat dynmemmap_populate) - populated))
-expect "areas got their struct pages" $populated -ge 200
+# The debug kernel gets to less in that time.
+[[ $KERNEL == debug ]] && enough=20 || enough=200
+expect "areas got their struct pages" $populated -ge $enough
 expect_memmap_back 10
 gone=$(($(vmstat dynmemmap_unpopulate) - gone))
 note "areas populated: $populated, unpopulated: $gone"
