@@ -11,12 +11,13 @@
 . "$DYNMEMMAP/tests/guest/lib.sh"
 
 managed=$(awk '/zone +Movable/ { on = 1 } on && /managed/ { print $2; exit }' /proc/zoneinfo)
-# The debug kernel takes its share of it.
-expect "there is such a zone" "$managed" -ge $((512 << 8))
+# The debug kernel takes its share of it, and of the rest.
+least=1000 idle=850 filled=1600
+[[ $KERNEL != debug ]] || least=512 idle=700 filled=1200
+expect "there is such a zone" "$managed" -ge $((least << 8))
 remember_memmap
-areas=$(($(dm full_memmap_bytes) >> 15))
-expect "it is idle, too" "$(dm areas_idle)" -ge $((areas * 7 / 10))
-expect_success "most memory is filled" hold_start some $(($(meminfo MemTotal) * 3 / 4 / 1024)) thp
+expect "it is idle, too" "$(dm areas_idle)" -ge $idle
+expect_success "most memory is filled" hold_start some $filled thp
 movable_free=$(awk '/zone +Movable/ { on = 1 } on && /pages free/ { print $3; exit }' /proc/zoneinfo)
 expect "the zone was used" "$movable_free" -le $((managed / 2))
 expect_success "it keeps its contents" hold_check some
