@@ -68,7 +68,7 @@ for align in 4K 2M 1G; do
 		;;
 	1G)	use gigantic ;;
 	esac
-	expect_success "$align: all pins are gone" eventually 5 eval '(($(pins_left) == 0))'
+	expect_success "$align: all pins are gone" eventually 5 no_pins_left
 	expect_success "$align: it goes" ndctl disable-namespace namespace0.0
 	expect "$align: and its areas" "$(dm full_memmap_bytes)" -eq "$full"
 done

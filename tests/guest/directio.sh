@@ -76,7 +76,7 @@ for disk in /dev/vda /dev/nullb0 /dev/ram0 "$loop"; do
 done
 expect "no folio was split" "$(vmstat thp_split_page)" -eq "$split"
 expect_no_splits
-expect_success "all pins are gone" eventually 5 eval '(($(pins_left) == 0))'
+expect_success "all pins are gone" eventually 5 no_pins_left
 expect_success "the file system is unmounted" umount $dax
 losetup -d "$loop"
 echo 0 >/proc/sys/vm/nr_hugepages

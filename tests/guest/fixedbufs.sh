@@ -41,7 +41,7 @@ killed()	# KIND
 	echo "$said, $(pins_left) pins"
 	[[ $said == registered ]] && (($(pins_left) > 0)) && kill -KILL "$pid" || return 1
 	wait "$pid"
-	(($? == 137)) && eventually 5 eval '(($(pins_left) == 0))'
+	(($? == 137)) && eventually 5 no_pins_left
 }
 
 echo advise >$thp/shmem_enabled
@@ -79,7 +79,7 @@ for kind in thp hugetlb shm; do
 		[[ $kind == thp || $action != fixed_mixed ]] || continue
 		expect_success "$kind: $action" directio $kind $action
 	done
-	expect_success "$kind: all pins are gone" eventually 5 eval '(($(pins_left) == 0))'
+	expect_success "$kind: all pins are gone" eventually 5 no_pins_left
 	for turn in {1..3}; do
 		expect_success "$kind: nor are there any when it is killed, $turn" killed $kind
 	done
@@ -92,7 +92,7 @@ if [[ -z $movable ]]; then
 		--verify_fatal=1 --output=/tmp/fio
 	expect "no folio was split" "$(vmstat thp_split_page)" -eq "$split"
 	expect_no_splits
-	expect_success "all pins are gone" eventually 5 eval '(($(pins_left) == 0))'
+	expect_success "all pins are gone" eventually 5 no_pins_left
 fi
 
 echo 0 >/proc/sys/vm/nr_hugepages

@@ -448,6 +448,11 @@ pins_left()
 	echo $(($(vmstat nr_foll_pin_acquired) - $(vmstat nr_foll_pin_released)))
 }
 
+no_pins_left()
+{
+	(($(pins_left) == 0))
+}
+
 # What one processor has read of another's packets is freed there with its next one, and
 # holds its pages until then; now it is freed at once.
 free_packets_at_once()

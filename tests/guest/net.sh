@@ -144,7 +144,7 @@ trace_ends
 
 expect "no folio was split" "$(vmstat thp_split_page)" -eq "$split"
 expect_no_splits
-expect_success "all pins are gone" eventually 5 eval '(($(pins_left) == 0))'
+expect_success "all pins are gone" eventually 5 no_pins_left
 ! dm_on || expect_success "all huge pages are gone" \
 	eventually 10 eval '(($(areas_in_huge_pages) <= AREAS_HUGE))'
 echo 3 >/proc/sys/vm/drop_caches

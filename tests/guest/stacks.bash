@@ -312,11 +312,6 @@ stacks_trace_end()
 	: >$tracing/kprobe_events
 }
 
-no_pins_left()
-{
-	(($(pins_left) == 0))
-}
-
 # All that those who are gone had pinned, and mapped.
 no_huge_pages_left()
 {
