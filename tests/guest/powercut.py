@@ -164,19 +164,19 @@ def wait_for_more(counters, more):
 def write(disk, last, dirs):
     """Who syncs may sync what others have written, and hide that they have not: so the
     last ones do nothing but what is to be looked at."""
-    counters, others = [], []
+    counters, lasting, others = [], [], []
     for seed, (kind, path) in enumerate(writers(dirs)):
         child = start(disk, seed, kind, path)
         counters.append(Counter(disk, seed))
-        if kind.__name__ != last:
+        if kind.__name__ == last:
+            lasting.append(counters[-1])
+        else:
             others.append(child)
+    must(lasting, f"there is no {last}")
     wait_for_more(counters, MUCH)
     for child in others:
         os.kill(child, signal.SIGSTOP)
         must(os.WIFSTOPPED(os.waitpid(child, os.WUNTRACED)[1]), "a writer does not stop")
-    lasting = [Counter(disk, seed) for seed, (kind, _) in enumerate(writers(dirs))
-               if kind.__name__ == last]
-    must(lasting, f"there is no {last}")
     wait_for_more(lasting, SOME)
 
 
