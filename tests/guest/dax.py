@@ -23,7 +23,7 @@ import sys
 import threading
 import time
 
-from libc import LIBC, must
+from libc import LIBC, figure, must, pages_pinned
 from uring import READ_FIXED, WRITE_FIXED, Ring
 
 MIB = 1 << 20
@@ -332,15 +332,6 @@ def unlinked(path, _):
     os.waitpid(child, 0)
 
 
-def pages_pinned():
-    """What each CPU has counted for itself is added first."""
-    with open("/proc/sys/vm/stat_refresh", "rb") as file:
-        file.read()
-    with open("/proc/vmstat", encoding="ascii") as file:
-        words = dict(line.split() for line in file)
-    return int(words["nr_foll_pin_acquired"]) - int(words["nr_foll_pin_released"])
-
-
 def longterm(path, device):
     """For ever: a device allows it, and a file that could change does not."""
     memory, ring, before = map_file(path, 17), Ring(), pages_pinned()
@@ -622,11 +613,6 @@ def reflink_detached(path, _):
     must(figure("areas_huge") >= huge, "what was pinned is not huge any more")
     disk.end()
     os.unlink(path + ".other")
-
-
-def figure(name):
-    with open(f"/sys/kernel/mm/dynamic_memmap/{name}", encoding="ascii") as file:
-        return int(file.read())
 
 
 def memmap_in_use():

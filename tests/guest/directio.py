@@ -24,7 +24,7 @@ import sys
 import threading
 import time
 
-from libc import DM, HUGE, MAP_FIXED, call, expect_shared_tails, map_areas, must
+from libc import DM, HUGE, MAP_FIXED, call, expect_shared_tails, map_areas, must, pages_pinned
 from uring import ENTRIES, READ, READ_FIXED, WRITE, WRITE_FIXED, Ring
 
 PAGE = 4096
@@ -394,12 +394,6 @@ def vanish_once(fd, kind, go):
         if buffer is source:
             expect_on_disk(fd, wanted)
     must(target.view[:2 * HUGE] == wanted[:2 * HUGE], "other data was read")
-
-
-def pages_pinned():
-    with open("/proc/vmstat", encoding="ascii") as file:
-        words = dict(line.split() for line in file)
-    return int(words["nr_foll_pin_acquired"]) - int(words["nr_foll_pin_released"])
 
 
 def held(fd, kind):

@@ -69,6 +69,15 @@ def figure(name):
         return int(file.read())
 
 
+def pages_pinned():
+    """What each CPU has counted for itself is added first."""
+    with open("/proc/sys/vm/stat_refresh", "rb") as file:
+        file.read()
+    with open("/proc/vmstat", encoding="ascii") as file:
+        words = dict(line.split() for line in file)
+    return int(words["nr_foll_pin_acquired"]) - int(words["nr_foll_pin_released"])
+
+
 @functools.cache
 def files_share_tails():
     """Huge pages of files, too: where nobody counts the mappings of each page."""
