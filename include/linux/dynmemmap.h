@@ -885,6 +885,7 @@ static inline struct page *dynmemmap_private_page(struct page *page)
 bool dynmemmap_repair(unsigned long address, bool write, bool present,
 		      unsigned long ip);
 bool dynmemmap_repair_tail(unsigned long address, bool write, unsigned long ip);
+bool dynmemmap_keep_frame(unsigned long address);
 
 #else /* !CONFIG_DYNAMIC_MEMMAP */
 

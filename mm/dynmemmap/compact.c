@@ -6,7 +6,8 @@
  * The kernel's own compaction stops as soon as a free block of the order exists;
  * with a pool full of areas one always does. Here an area is isolated, as for
  * alloc_contig_range(), what is in it moves to free pages that there are, or
- * stays: nothing is reclaimed and nothing is waited for.
+ * stays: nothing is reclaimed and nothing is waited for. So do struct pages of
+ * other areas, which nothing else moves.
  */
 #include <linux/gfp.h>
 #include <linux/memory_hotplug.h>
@@ -61,7 +62,7 @@ static unsigned long area_count_used(struct zone *zone, unsigned long pfn)
 		/* Not those that are on their way, or on a list of a CPU. */
 		if (!PageCompound(page) && !page_ref_count(page) && !page_has_type(page))
 			continue;
-		if (!page_is_movable(page))
+		if (!page_is_movable(page) && !dynmemmap_frame_is_movable(page))
 			return DYNMEMMAP_AREA_NR_PAGES;
 	}
 	return nr_used;
@@ -116,6 +117,8 @@ static void area_empty(unsigned long pfn)
 	int nid = page_to_nid(pfn_to_page(pfn));
 	LIST_HEAD(folios);
 
+	if (!dynmemmap_frames_migrate(dynmemmap_area_of(pfn)))
+		return;
 	/* Its free pages are not to be used for what moves out of it. */
 	if (start_isolate_page_range(pfn, pfn + DYNMEMMAP_AREA_NR_PAGES, PB_ISOLATE_MODE_OTHER))
 		return;
@@ -135,6 +138,8 @@ static bool area_compact(struct zone *zone, unsigned long pfn)
 {
 	bool worth;
 
+	/* Those that come online might miss a flush of what moves. */
+	guard(cpus_read_lock)();
 	/* Sections may go, and their struct pages with them. */
 	get_online_mems();
 	worth = area_is_nearly_free(zone, pfn);
@@ -208,6 +213,7 @@ static unsigned long zone_compact(struct zone *zone, unsigned long pfn)
 
 	/* Only what is on the LRU lists can be taken off them. */
 	lru_add_drain_all();
+	dynmemmap_frames_renew(dynmemmap_nodes[zone_to_nid(zone)]);
 	pfn = ALIGN(max(pfn, zone->zone_start_pfn), DYNMEMMAP_AREA_NR_PAGES);
 	for (; pfn < end_pfn; pfn += DYNMEMMAP_AREA_NR_PAGES) {
 		if (nr_scanned == COMPACT_SCAN_AREAS || nr_tried == COMPACT_BATCH_AREAS)

@@ -233,6 +233,11 @@ void dynmemmap_vmemmap_unmap(struct dynmemmap_area *area, struct page **frames);
 void dynmemmap_vmemmap_flush(const struct dynmemmap_area *first,
 			     const struct dynmemmap_area *last, bool tables);
 bool dynmemmap_vmemmap_is_mapped(unsigned long address);
+bool dynmemmap_vmemmap_is_writable(unsigned long address);
+void dynmemmap_vmemmap_note(const struct dynmemmap_area *area, struct page **frames);
+struct dynmemmap_area *dynmemmap_vmemmap_user(struct page *page, int nid);
+struct dynmemmap_area *dynmemmap_vmemmap_isolate_frame(struct page *frame, int nid);
+bool dynmemmap_vmemmap_replace_frame(struct page *frame, struct page *target, int nid);
 bool dynmemmap_vmemmap_is_self_hosted(const struct dynmemmap_area *area);
 bool dynmemmap_vmemmap_hosts_table(const struct dynmemmap_area *area);
 bool dynmemmap_vmemmap_table_is_shared(struct dynmemmap_area *area);
@@ -274,6 +279,10 @@ bool dynmemmap_stock_is_low(struct dynmemmap_node *node);
 bool dynmemmap_stock_provide(struct dynmemmap_node *node, unsigned long nr_areas, gfp_t gfp);
 void dynmemmap_stock_refill(struct work_struct *work);
 bool dynmemmap_stock_drain(struct dynmemmap_node *node);
+unsigned int dynmemmap_frames_alloc(struct dynmemmap_node *node, unsigned int nr_frames,
+				    const struct dynmemmap_area *except,
+				    struct list_head *frames);
+void dynmemmap_frames_free(struct list_head *frames);
 
 /* buddy.c */
 struct dynmemmap_area *dynmemmap_pool_take(struct zone *zone);
@@ -333,8 +342,12 @@ void dynmemmap_trim(struct work_struct *work);
 void dynmemmap_watch(struct work_struct *work);
 bool dynmemmap_ram_get(void);
 
-/* compact.c */
+/* migrate.c, compact.c */
 #ifdef CONFIG_MEMORY_ISOLATION
+extern struct mutex dynmemmap_migrate_mutex;
+bool dynmemmap_frame_is_movable(struct page *page);
+bool dynmemmap_frames_migrate(struct dynmemmap_area *area);
+void dynmemmap_frames_renew(struct dynmemmap_node *node);
 bool dynmemmap_compact(struct zone *zone);
 bool dynmemmap_zone_is_scattered(struct zone *zone);
 #else

@@ -21,6 +21,7 @@
  * Lock order, outermost first
  *   mem_hotplug_lock		sections, and with them areas, come and go
  *   dynmemmap_take_back_mutex	(worker.c) areas leave the buddy allocator
+ *   dynmemmap_migrate_mutex	(migrate.c) frames move; not with the one above
  *   dynmemmap_device_mutex	(device.c) struct pages of devices are taken away
  *     zone->lock		pool and cache membership, area owner
  *       dynmemmap_node.lock	area state, page tables of the vmemmap, stock
@@ -295,6 +296,8 @@ bool dynmemmap_stock_take(struct dynmemmap_stock *stock, unsigned int nr_frames,
 void dynmemmap_stock_put(struct dynmemmap_stock *stock, struct page *frame);
 void dynmemmap_stock_add_single(struct dynmemmap_stock *stock, struct page *frame);
 void dynmemmap_stock_add_used(struct dynmemmap_stock *stock, unsigned long nr_frames);
+void dynmemmap_stock_renew(struct dynmemmap_stock *stock, struct list_head *fresh,
+			   unsigned int nr_fresh);
 struct page *dynmemmap_stock_remove_single(struct dynmemmap_stock *stock,
 					   unsigned long nr_reserve);
 struct dynmemmap_donor *dynmemmap_stock_remove_empty(struct dynmemmap_stock *stock,

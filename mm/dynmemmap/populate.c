@@ -71,6 +71,7 @@ void dynmemmap_populate_with(struct dynmemmap_area *area, struct page **frames,
 	struct dynmemmap_node *node = dynmemmap_area_node(area);
 	bool was_idle = false;
 
+	dynmemmap_vmemmap_note(area, frames);
 	dynmemmap_vmemmap_fill(area, frames);
 	scoped_guard(raw_spinlock_irqsave, &node->lock) {
 		/*
@@ -175,6 +176,7 @@ bool dynmemmap_populate_huge(struct dynmemmap_area *area, const char *reason)
 
 	if (!tail || !dynmemmap_frames_take(node, frames, BIT(0)))
 		return false;
+	dynmemmap_vmemmap_note(area, frames);
 	dynmemmap_vmemmap_fill_huge(area, frames[0], tail);
 	scoped_guard(raw_spinlock_irqsave, &node->lock) {
 		if (!dynmemmap_area_exists(area) || area->state != DYNMEMMAP_IDLE)
@@ -226,6 +228,7 @@ bool dynmemmap_populate_free(struct dynmemmap_area *area, u8 wanted, const char 
 	if (wanted) {
 		if (!dynmemmap_frames_take(node, frames, wanted))
 			return false;
+		dynmemmap_vmemmap_note(area, frames);
 		dynmemmap_vmemmap_fill(area, frames);
 		scoped_guard(raw_spinlock_irqsave, &node->lock) {
 			dynmemmap_vmemmap_map(area, frames);
@@ -307,6 +310,7 @@ static int area_unshare_tails(struct dynmemmap_area *area, u8 wanted, gfp_t gfp)
 	while (!mapped && (shared = area_shared_tails(area, tails) & wanted)) {
 		if (!dynmemmap_frames_buy(node, frames, shared, gfp))
 			return -ENOMEM;
+		dynmemmap_vmemmap_note(area, frames);
 		for (i = 0; i < DYNMEMMAP_AREA_NR_FRAMES; i++)
 			if (frames[i])
 				copy_page(page_address(frames[i]), page_address(tails[i]));

@@ -180,8 +180,11 @@ bool dynmemmap_repair(unsigned long address, bool write, bool present, unsigned 
 	struct dynmemmap_node *node;
 	u64 start = local_clock();
 
-	if (!area || present)
+	if (!area)
 		return false;
+	/* Who has had it populated meanwhile need not be who faulted. */
+	if (present)
+		return write && dynmemmap_vmemmap_is_writable(address);
 	if (dynmemmap_vmemmap_is_mapped(address))
 		return true;
 	/* Who reads with a fixup is prepared to be told that nothing is there. */

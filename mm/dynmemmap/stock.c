@@ -204,6 +204,27 @@ void dynmemmap_stock_add_used(struct dynmemmap_stock *stock, unsigned long nr_fr
 }
 
 /**
+ * dynmemmap_stock_renew() - put other pages into a stock, for all free ones without a donor
+ * @stock:	the stock
+ * @fresh:	pages with no private data, by page->lru; those that leave it afterwards
+ * @nr_fresh:	how many
+ *
+ * Context: any; dynmemmap_node.lock held.
+ */
+void dynmemmap_stock_renew(struct dynmemmap_stock *stock, struct list_head *fresh,
+			   unsigned int nr_fresh)
+{
+	const int change = nr_fresh - stock->nr_singles_free;
+	LIST_HEAD(stale);
+
+	list_splice_init(&stock->singles, &stale);
+	list_splice_init(fresh, &stock->singles);
+	list_splice(&stale, fresh);
+	singles_change_free(stock, change);
+	WRITE_ONCE(stock->nr_frames, stock->nr_frames + change);
+}
+
+/**
  * dynmemmap_stock_remove_single() - take a page that is not needed out of a stock
  * @stock:	the stock
  * @nr_reserve:	free frames that have to be left

@@ -323,6 +323,55 @@ static void frame_free(struct page *frame)
 	__free_page(frame);
 }
 
+/**
+ * dynmemmap_frames_free() - give pages back that are in no stock any more
+ * @frames:	by page->lru
+ *
+ * Context: process context.
+ */
+void dynmemmap_frames_free(struct list_head *frames)
+{
+	struct page *frame, *next;
+
+	list_for_each_entry_safe(frame, next, frames, lru) {
+		list_del(&frame->lru);
+		frame_free(frame);
+	}
+}
+
+/**
+ * dynmemmap_frames_alloc() - allocate pages that a stock can use, if that costs nothing
+ * @node:	the node
+ * @nr_frames:	how many
+ * @except:	where they must not be, or NULL
+ * @frames:	where to put them, by page->lru
+ *
+ * Context: process context.
+ * Return: how many were.
+ */
+unsigned int dynmemmap_frames_alloc(struct dynmemmap_node *node, unsigned int nr_frames,
+				    const struct dynmemmap_area *except,
+				    struct list_head *frames)
+{
+	const gfp_t gfp = (GFP_KERNEL & ~__GFP_RECLAIM) | __GFP_THISNODE | __GFP_NOWARN;
+	unsigned int nr_allocated = 0;
+	struct page *frame;
+	LIST_HEAD(excepted);
+
+	while (nr_allocated < nr_frames && (frame = alloc_pages_node(node->nid, gfp, 0))) {
+		memmap_pages_add(1);
+		set_page_private(frame, 0);
+		if (except && dynmemmap_area_of(page_to_pfn(frame)) == except) {
+			list_add(&frame->lru, &excepted);
+			continue;
+		}
+		list_add(&frame->lru, frames);
+		nr_allocated++;
+	}
+	dynmemmap_frames_free(&excepted);
+	return nr_allocated;
+}
+
 static void stock_sell(struct dynmemmap_node *node, unsigned long nr_reserve)
 {
 	struct page *frame;

@@ -5,9 +5,11 @@
  * frames come from.
  */
 #include <linux/iommu.h>
+#include <linux/leafops.h>
 #include <linux/mm.h>
 #include <linux/pgalloc.h>
 #include <linux/pgtable.h>
+#include <asm/tlb.h>
 #include <asm/tlbflush.h>
 
 #include "core.h"
@@ -27,6 +29,14 @@ static pte_t *area_pte(const struct dynmemmap_area *area)
 static pmd_t *area_pmd(const struct dynmemmap_area *area)
 {
 	return pmd_off_k(area_vmemmap(area));
+}
+
+/* What stands behind a vmemmap page, also while it is being migrated. */
+static struct page *pte_frame(pte_t pte)
+{
+	if (pte_present(pte))
+		return pte_page(pte);
+	return pfn_to_page(softleaf_to_pfn(softleaf_from_pte(pte)));
 }
 
 /* How many areas use the page table that @area uses, or would use. */
@@ -233,7 +243,7 @@ void dynmemmap_vmemmap_map_tails(struct dynmemmap_area *area, const struct page 
 		if (!(shared & BIT(i)))
 			continue;
 		if (area->mapped & BIT(i))
-			frames[i] = pte_page(ptep_get(pte + i));
+			frames[i] = pte_frame(ptep_get(pte + i));
 		set_pte_at(&init_mm, addr, pte + i, pfn_pte(page_to_pfn(tail), PAGE_KERNEL_RO));
 	}
 	WRITE_ONCE(area->mapped, area->mapped & ~shared);
@@ -272,7 +282,7 @@ void dynmemmap_vmemmap_unmap(struct dynmemmap_area *area, struct page **frames)
 	unsigned int i;
 
 	for (i = 0; i < DYNMEMMAP_AREA_NR_FRAMES; i++, addr += PAGE_SIZE) {
-		frames[i] = area->mapped & BIT(i) ? pte_page(ptep_get(pte + i)) : NULL;
+		frames[i] = area->mapped & BIT(i) ? pte_frame(ptep_get(pte + i)) : NULL;
 		pte_clear(&init_mm, addr, pte + i);
 	}
 	WRITE_ONCE(area->mapped, 0);
@@ -297,7 +307,25 @@ void dynmemmap_vmemmap_flush(const struct dynmemmap_area *first,
 	}
 	/* Who walks page tables may remember where they are, for every PCID. */
 	flush_tlb_all();
+	/* The page fault handler walks them with interrupts off. */
+	tlb_remove_table_sync_one();
 	iommu_sva_invalidate_kva_range(PAGE_OFFSET, TLB_FLUSH_ALL);
+}
+
+/*
+ * What the page table says of an address in the vmemmap; nothing if there is no table. That
+ * may go, but is not used otherwise while interrupts are off.
+ */
+static pte_t ptep_read(pte_t *ptep)
+{
+	pte_t pte;
+
+	return ptep && !get_kernel_nofault(pte, ptep) ? pte : __pte(0);
+}
+
+static bool pte_is_migrating(pte_t pte)
+{
+	return softleaf_is_migration(softleaf_from_pte(pte));
 }
 
 /**
@@ -305,14 +333,166 @@ void dynmemmap_vmemmap_flush(const struct dynmemmap_area *first,
  * @address:	an address in the vmemmap of a managed section
  *
  * Context: any, takes no lock.
- * Return: true if the page table has a present entry for it.
+ * Return: true if the page table has a present entry for it, or a migration entry.
  */
 bool dynmemmap_vmemmap_is_mapped(unsigned long address)
 {
-	pte_t *ptep = virt_to_kpte(address), pte;
+	const pte_t pte = ptep_read(virt_to_kpte(address));
 
-	/* The table may go, and what becomes of it need not be mapped. */
-	return ptep && !get_kernel_nofault(pte, ptep) && pte_present(pte);
+	return pte_present(pte) || pte_is_migrating(pte);
+}
+
+/**
+ * dynmemmap_vmemmap_is_writable() - does its entry allow to write to this address?
+ * @address:	an address in the vmemmap of a managed section
+ *
+ * Context: any, takes no lock.
+ * Return: true if it does; also if there is a migration entry, for one that does.
+ */
+bool dynmemmap_vmemmap_is_writable(unsigned long address)
+{
+	const pte_t pte = ptep_read(virt_to_kpte(address));
+
+	return pte_present(pte) ? pte_write(pte) : pte_is_migrating(pte);
+}
+
+/**
+ * dynmemmap_vmemmap_note() - have frames remember which vmemmap pages they stand behind
+ * @area:	the area that they are for
+ * @frames:	as for dynmemmap_vmemmap_map()
+ *
+ * Those that do not, because their struct pages do not exist yet, are not migrated.
+ *
+ * Context: any; nobody else uses @frames.
+ */
+void dynmemmap_vmemmap_note(const struct dynmemmap_area *area, struct page **frames)
+{
+	unsigned int i;
+
+	for (i = 0; i < DYNMEMMAP_AREA_NR_FRAMES; i++)
+		if (frames[i])
+			page_folio(frames[i])->index = area_vmemmap(area) + i * PAGE_SIZE;
+}
+
+/*
+ * What a frame remembers may be old, and any other page says anything; page tables tell.
+ * Return: the vmemmap page that @frame stands behind, or 0; @user is the area whose it is.
+ */
+static unsigned long frame_vmemmap(struct page *frame, int nid, struct dynmemmap_area **user)
+{
+	struct dynmemmap_area *area = dynmemmap_area_of(page_to_pfn(frame));
+	unsigned long addr;
+
+	/* To be repaired, a read would need the lock. */
+	if (!area || area->nid != nid || area->state == DYNMEMMAP_IDLE)
+		return 0;
+	addr = page_folio(frame)->index;
+	if (!PAGE_ALIGNED(addr))
+		return 0;
+	area = dynmemmap_area_of(page_to_pfn((struct page *)addr));
+	if (!area || area->nid != nid ||
+	    !(area->mapped & BIT((addr - area_vmemmap(area)) >> PAGE_SHIFT)) ||
+	    pte_frame(ptep_get(virt_to_kpte(addr))) != frame)
+		return 0;
+	*user = area;
+	return addr;
+}
+
+static pte_t migration_pte(struct page *frame)
+{
+	return softleaf_to_pte(make_writable_migration_entry(page_to_pfn(frame)));
+}
+
+/**
+ * dynmemmap_vmemmap_user() - whose struct pages does a page hold?
+ * @page:	any single page
+ * @nid:	its node
+ *
+ * Context: any; dynmemmap_node.lock of that node held.
+ * Return: the area, or NULL if @page is not a frame in use that can be migrated.
+ */
+struct dynmemmap_area *dynmemmap_vmemmap_user(struct page *page, int nid)
+{
+	struct dynmemmap_area *user;
+
+	return frame_vmemmap(page, nid, &user) ? user : NULL;
+}
+
+/**
+ * dynmemmap_vmemmap_isolate_frame() - begin to migrate a frame
+ * @frame:	any single page
+ * @nid:	its node
+ *
+ * A migration entry takes the place of its PTE. After dynmemmap_vmemmap_flush() nobody
+ * can use the struct pages in it; who tries to, before or after that, ends the migration:
+ * see dynmemmap_keep_frame().
+ *
+ * Context: any; dynmemmap_node.lock of that node held, and by one thread only for each
+ * frame until that calls dynmemmap_vmemmap_replace_frame().
+ * Return: the area whose struct pages it holds, or NULL if it is no frame in use.
+ */
+struct dynmemmap_area *dynmemmap_vmemmap_isolate_frame(struct page *frame, int nid)
+{
+	struct dynmemmap_area *user;
+	unsigned long addr = frame_vmemmap(frame, nid, &user);
+
+	if (!addr)
+		return NULL;
+	set_pte_at(&init_mm, addr, virt_to_kpte(addr), migration_pte(frame));
+	return user;
+}
+
+/**
+ * dynmemmap_vmemmap_replace_frame() - end to migrate a frame
+ * @frame:	an isolated frame; no TLB leads to it but for who has ended the migration
+ * @target:	a frame that nobody else uses
+ * @nid:	their node
+ *
+ * Context: any; dynmemmap_node.lock of that node held.
+ * Return: true if @target has taken its place and @frame is the caller's; false if somebody
+ * used the struct pages meanwhile, and @target is the caller's.
+ */
+bool dynmemmap_vmemmap_replace_frame(struct page *frame, struct page *target, int nid)
+{
+	struct dynmemmap_area *user;
+	unsigned long addr = frame_vmemmap(frame, nid, &user);
+	pteval_t isolated = pte_val(migration_pte(frame));
+
+	if (!addr)
+		return false;
+	/* Of what somebody writes meanwhile: then this is for nothing. */
+	copy_page(page_address(target), page_address(frame));
+	page_folio(target)->index = addr;
+	/* Fully ordered, so that who finds it finds the struct pages as well. */
+	return try_cmpxchg(&virt_to_kpte(addr)->pte, &isolated,
+			   pte_val(pfn_pte(page_to_pfn(target), PAGE_KERNEL)));
+}
+
+/**
+ * dynmemmap_keep_frame() - does somebody use struct pages whose frame is being migrated?
+ * @address:	in the vmemmap
+ *
+ * The frame stays where it is. TLBs that are not flushed yet lead there, too.
+ *
+ * Context: the page fault handler, interrupts off, any lock held, also in NMI.
+ * Return: true if they were being migrated, and the access is worth another try.
+ */
+bool dynmemmap_keep_frame(unsigned long address)
+{
+	struct page *page = (struct page *)ALIGN_DOWN(address, sizeof(struct page));
+	pteval_t isolated;
+	pte_t *ptep, pte;
+
+	if (!dynmemmap_area_of(page_to_pfn(page)))
+		return false;
+	ptep = virt_to_kpte(address);
+	pte = ptep_read(ptep);
+	if (!pte_is_migrating(pte))
+		return false;
+	isolated = pte_val(pte);
+	try_cmpxchg(&ptep->pte, &isolated,
+		    pte_val(pfn_pte(softleaf_to_pfn(softleaf_from_pte(pte)), PAGE_KERNEL)));
+	return true;
 }
 
 /**
@@ -324,7 +504,8 @@ bool dynmemmap_vmemmap_is_mapped(unsigned long address)
  */
 bool dynmemmap_vmemmap_is_self_hosted(const struct dynmemmap_area *area)
 {
-	return pte_pfn(ptep_get(area_pte(area))) >> DYNMEMMAP_AREA_ORDER == area->area_nr;
+	return page_to_pfn(pte_frame(ptep_get(area_pte(area)))) >> DYNMEMMAP_AREA_ORDER ==
+	       area->area_nr;
 }
 
 /**

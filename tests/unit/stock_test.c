@@ -383,6 +383,40 @@ static void remove_single_waits_for_those_in_use(void)
 	stock_check(0, 0);
 }
 
+static void renew(unsigned int nr_free, unsigned int nr_used, unsigned int nr_fresh)
+{
+	LIST_HEAD(fresh);
+	struct page *frame;
+	unsigned int i, nr_stale = 0;
+
+	setup();
+	donor_make(&blocks[0], 504, 100);
+	singles_make(nr_free + nr_used);
+	CHECK(dynmemmap_stock_take(&stock, nr_used, 0, frames));
+	for (i = 0; i < nr_fresh; i++)
+		list_add(&blocks[1].pages[i].lru, &fresh);
+	dynmemmap_stock_renew(&stock, &fresh, nr_fresh);
+
+	CHECK(stock.nr_singles_free == nr_fresh);
+	CHECK(stock.nr_free == 100 + nr_fresh);
+	CHECK(stock.nr_frames == 504 + nr_used + nr_fresh);
+	list_for_each_entry(frame, &stock.singles, lru)
+		CHECK(frame >= blocks[1].pages && frame < blocks[1].pages + nr_fresh);
+	list_for_each_entry(frame, &fresh, lru) {
+		CHECK(is_single(frame));
+		nr_stale++;
+	}
+	CHECK(nr_stale == nr_free);
+}
+
+static void renew_replaces_free_singles_only(void)
+{
+	renew(40, 24, 16);
+	renew(16, 0, 40);
+	renew(0, 8, 8);
+	renew(8, 8, 0);
+}
+
 static void drain_and_fill(unsigned int nr_frames)
 {
 	unsigned int i;
@@ -491,6 +525,7 @@ static const struct test tests[] = {
 	{ "remove single leaves the reserve", remove_single_leaves_the_reserve },
 	{ "remove single leaves donors alone", remove_single_leaves_donors_alone },
 	{ "remove single waits for those in use", remove_single_waits_for_those_in_use },
+	{ "renew replaces free singles only", renew_replaces_free_singles_only },
 	{ "donors are in the right bucket all the way",
 	  donors_are_in_the_right_bucket_all_the_way },
 	{ "remove takes only a donor nobody uses", remove_takes_only_a_donor_nobody_uses },

@@ -75,11 +75,14 @@ static inline bool dynmemmap_fault(struct pt_regs *regs, unsigned long error_cod
 
 	if (!dynmemmap_enabled() || address < VMEMMAP_START || error_code & X86_PF_USER)
 		return false;
+	if (!(error_code & X86_PF_PROT) && dynmemmap_keep_frame(address))
+		return true;
 	is_cmpxchg = error_code & X86_PF_WRITE && dynmemmap_is_cmpxchg(regs->ip, &insn);
 	write = error_code & X86_PF_WRITE && !is_cmpxchg;
 	if (error_code & X86_PF_WRITE && error_code & X86_PF_PROT)
 		return (is_cmpxchg && dynmemmap_cmpxchg_fails(regs, &insn, address)) ||
-		       dynmemmap_tail_fault(regs, address, write);
+		       dynmemmap_tail_fault(regs, address, write) ||
+		       dynmemmap_repair(address, true, true, regs->ip);
 	if (!dynmemmap_repair(address, write, error_code & X86_PF_PROT, regs->ip))
 		return false;
 	/* A page table may have been replaced: forget where the old one was. */
