@@ -5,8 +5,8 @@
 # in one step, and I/O on it is one bio_vec. Memory that has to be moved before it can be
 # pinned for long is moved, as on stock.
 #
-# kernels: dynamic
-# also: stock debug
+# kernels: ram:dynamic
+# also: stock dynamic debug
 # mem: 2G
 # disk: disk:64M
 # variant: ram

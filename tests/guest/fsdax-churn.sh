@@ -4,8 +4,8 @@
 # Files on persistent memory come and go on four CPUs, while the worker takes their
 # struct pages away as soon as it can.
 #
-# kernels: dynamic
-# also: stock debug
+# kernels: none
+# also: stock dynamic debug
 # mem: 1G
 # cpus: 4
 # pmem: 1G

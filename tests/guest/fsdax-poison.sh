@@ -5,8 +5,8 @@
 # inside a section of RAM. Pages of it go bad: some of mapped files, one that nobody
 # maps. Such memory is good again when it is written. Files share their blocks.
 #
-# kernels: dynamic
-# also: stock debug
+# kernels: none
+# also: stock dynamic debug
 # mem: 4G
 # append: dynamic_memmap=on memmap=512M!1G memmap=592M!5G
 

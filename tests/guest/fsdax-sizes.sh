@@ -4,8 +4,8 @@
 # What struct pages of files on persistent memory cost: mapped as a whole, page by
 # page, and a single page of many; and when the one becomes the other.
 #
-# kernels: dynamic
-# also: debug
+# kernels: none
+# also: dynamic debug
 # mem: 1G
 # mem@debug: 2G
 # pmem: 2G

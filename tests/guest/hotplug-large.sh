@@ -4,7 +4,7 @@
 # A small guest is given 64 GiB, as a DIMM or by virtio-mem: their full memmap would
 # not fit into it.
 #
-# kernels: dimm:dynamic
+# kernels: none
 # also: dynamic
 # variant: dimm --hotplug-mem=64G
 # variant: virtio --virtio-mem=64G

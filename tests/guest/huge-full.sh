@@ -4,7 +4,8 @@
 # What the struct pages of huge pages cost, all inclusive, when three quarters of the
 # memory are filled with them. Not those of small pages: a process has page tables.
 #
-# kernels: dynamic
+# kernels: none
+# also: dynamic
 # mem: 4G
 # append: dynamic_memmap=on
 

@@ -5,8 +5,8 @@
 # network namespace. A fragment of a packet has more than a page of them, nothing is
 # split for it, and every reference goes when either end is killed.
 #
-# kernels: dynamic
-# also: stock debug
+# kernels: pmem:dynamic
+# also: stock dynamic debug
 # mem: 1G
 # variant: ram
 # variant: pmem --pmem=512M

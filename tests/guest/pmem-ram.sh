@@ -5,7 +5,7 @@
 # no struct pages until they are used. It goes under load, too, and not as long as the
 # kernel has something in it. So does what holds its own struct pages.
 #
-# kernels: ram:dynamic
+# kernels: none
 # also: stock dynamic debug
 # variant: ram
 # variant: held pmem.held

@@ -6,8 +6,8 @@
 # That is done twice: the last to write before is who maps pages, then huge pages, with
 # MAP_SYNC.
 #
-# kernels: dynamic
-# also: stock debug
+# kernels: none
+# also: stock dynamic debug
 # mem: 1G
 # pmem: 1G,1G
 # disk: count:1M

@@ -5,8 +5,8 @@
 # under direct I/O from and to huge pages of every kind. An area arrives at the top as
 # one bio_vec, and nothing is split; the data is looked at below, too.
 #
-# kernels: dynamic
-# also: stock debug
+# kernels: none
+# also: stock dynamic debug
 # mem: 1G
 # disk: one:64M
 # disk: two:64M

@@ -5,8 +5,8 @@
 # killed, or the disk goes: the controller is disconnected or reset, the session ends,
 # the target is removed, a table is replaced, a disk fails. No pin is left.
 #
-# kernels: dynamic
-# also: stock debug
+# kernels: none
+# also: stock dynamic debug
 # mem: 1G
 # disk: one:64M
 # disk: two:64M
