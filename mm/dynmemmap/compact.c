@@ -111,13 +111,13 @@ static void area_collect(unsigned long pfn, struct list_head *folios)
 	}
 }
 
-/* Move what is in an area out of it, as far as that goes. */
-static void area_empty(unsigned long pfn)
+/* Move what is in an area out of it, as far as that goes; struct pages to @targets. */
+static void area_empty(unsigned long pfn, struct list_head *targets)
 {
 	int nid = page_to_nid(pfn_to_page(pfn));
 	LIST_HEAD(folios);
 
-	if (!dynmemmap_frames_migrate(dynmemmap_area_of(pfn)))
+	if (!dynmemmap_frames_migrate(dynmemmap_area_of(pfn), targets))
 		return;
 	/* Its free pages are not to be used for what moves out of it. */
 	if (start_isolate_page_range(pfn, pfn + DYNMEMMAP_AREA_NR_PAGES, PB_ISOLATE_MODE_OTHER))
@@ -134,7 +134,7 @@ static void area_empty(unsigned long pfn)
  * Look at the area that starts at @pfn, and empty it if that is worth while.
  * Return: true if that was tried.
  */
-static bool area_compact(struct zone *zone, unsigned long pfn)
+static bool area_compact(struct zone *zone, unsigned long pfn, struct list_head *targets)
 {
 	bool worth;
 
@@ -144,7 +144,7 @@ static bool area_compact(struct zone *zone, unsigned long pfn)
 	get_online_mems();
 	worth = area_is_nearly_free(zone, pfn);
 	if (worth)
-		area_empty(pfn);
+		area_empty(pfn, targets);
 	put_online_mems();
 	return worth;
 }
@@ -206,14 +206,12 @@ static bool zone_is_worth_compacting(struct zone *zone)
  * Empty areas from @pfn on that are nearly free, as far as one pass goes.
  * Return: the page frame to go on with, or DYNMEMMAP_COMPACT_DONE.
  */
-static unsigned long zone_compact(struct zone *zone, unsigned long pfn)
+static unsigned long zone_empty_areas(struct zone *zone, unsigned long pfn,
+				      struct list_head *targets)
 {
 	unsigned long end_pfn = ALIGN_DOWN(zone_end_pfn(zone), DYNMEMMAP_AREA_NR_PAGES);
 	unsigned int nr_scanned = 0, nr_tried = 0;
 
-	/* Only what is on the LRU lists can be taken off them. */
-	lru_add_drain_all();
-	dynmemmap_frames_renew(dynmemmap_nodes[zone_to_nid(zone)]);
 	pfn = ALIGN(max(pfn, zone->zone_start_pfn), DYNMEMMAP_AREA_NR_PAGES);
 	for (; pfn < end_pfn; pfn += DYNMEMMAP_AREA_NR_PAGES) {
 		if (nr_scanned == COMPACT_SCAN_AREAS || nr_tried == COMPACT_BATCH_AREAS)
@@ -222,9 +220,27 @@ static unsigned long zone_compact(struct zone *zone, unsigned long pfn)
 		if (dynmemmap_pfn_in_pool(pfn))
 			continue;
 		nr_scanned++;
-		nr_tried += area_compact(zone, pfn);
+		nr_tried += area_compact(zone, pfn, targets);
 	}
 	return DYNMEMMAP_COMPACT_DONE;
+}
+
+/*
+ * One pass, as zone_empty_areas(). Struct pages move to one area: as many as fit into single
+ * pages here and there would keep other areas from becoming free.
+ */
+static unsigned long zone_compact(struct zone *zone, unsigned long pfn)
+{
+	struct dynmemmap_node *node = dynmemmap_nodes[zone_to_nid(zone)];
+	LIST_HEAD(targets);
+
+	/* Only what is on the LRU lists can be taken off them. */
+	lru_add_drain_all();
+	if (dynmemmap_frames_alloc(node, DYNMEMMAP_AREA_ORDER, &targets) && !pfn)
+		dynmemmap_frames_renew(node, &targets);
+	pfn = zone_empty_areas(zone, pfn, &targets);
+	dynmemmap_frames_free(&targets);
+	return pfn;
 }
 
 /**

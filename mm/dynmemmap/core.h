@@ -279,9 +279,8 @@ bool dynmemmap_stock_is_low(struct dynmemmap_node *node);
 bool dynmemmap_stock_provide(struct dynmemmap_node *node, unsigned long nr_areas, gfp_t gfp);
 void dynmemmap_stock_refill(struct work_struct *work);
 bool dynmemmap_stock_drain(struct dynmemmap_node *node);
-unsigned int dynmemmap_frames_alloc(struct dynmemmap_node *node, unsigned int nr_frames,
-				    const struct dynmemmap_area *except,
-				    struct list_head *frames);
+bool dynmemmap_frames_alloc(struct dynmemmap_node *node, unsigned int order,
+			    struct list_head *frames);
 void dynmemmap_frames_free(struct list_head *frames);
 
 /* buddy.c */
@@ -346,8 +345,8 @@ bool dynmemmap_ram_get(void);
 #ifdef CONFIG_MEMORY_ISOLATION
 extern struct mutex dynmemmap_migrate_mutex;
 bool dynmemmap_frame_is_movable(struct page *page);
-bool dynmemmap_frames_migrate(struct dynmemmap_area *area);
-void dynmemmap_frames_renew(struct dynmemmap_node *node);
+bool dynmemmap_frames_migrate(struct dynmemmap_area *area, struct list_head *targets);
+void dynmemmap_frames_renew(struct dynmemmap_node *node, struct list_head *targets);
 bool dynmemmap_compact(struct zone *zone);
 bool dynmemmap_zone_is_scattered(struct zone *zone);
 #else

@@ -7,7 +7,6 @@
  * becoming free, which have struct pages as well: without this, some areas would be in
  * use for each other only.
  */
-#include <linux/gfp.h>
 #include <linux/mm.h>
 
 #include "core.h"
@@ -18,7 +17,7 @@
 
 /*
  * From isolating frames until they are replaced: no two threads have the same one. Memory is
- * allocated and freed under it.
+ * freed under it.
  */
 DEFINE_MUTEX(dynmemmap_migrate_mutex);
 
@@ -160,17 +159,11 @@ static unsigned int area_migrate_some(struct dynmemmap_area *area, unsigned int 
 	return nr_migrated;
 }
 
-/* What was just freed would be allocated first of all, and the area never be empty. */
-static void drain_freed(struct zone *zone)
-{
-	migrate_disable();
-	drain_local_pages(zone);
-	migrate_enable();
-}
-
 /**
  * dynmemmap_frames_migrate() - migrate what frames of an area hold to other areas
  * @area:	an area in use, not a donor, whose section the caller keeps
+ * @targets:	frames of the same node that nobody uses, by page->lru; those that are needed
+ *		leave that list
  *
  * For a moment, nobody can use the struct pages in them. Who tries to keeps the frame where
  * it is.
@@ -179,52 +172,45 @@ static void drain_freed(struct zone *zone)
  * online: the TLB of one might miss the flush.
  * Return: true if no frame in use that can be moved was left.
  */
-bool dynmemmap_frames_migrate(struct dynmemmap_area *area)
+bool dynmemmap_frames_migrate(struct dynmemmap_area *area, struct list_head *targets)
 {
-	struct dynmemmap_node *node = dynmemmap_area_node(area);
-	unsigned int nr_left = area_count_frames(area);
-	struct zone *zone = READ_ONCE(area->zone);
+	unsigned int nr_left = area_count_frames(area), nr_migrated;
 
-	if (!nr_left)
-		return true;
 	lockdep_assert_cpus_held();
+	if (nr_left && list_empty(targets))
+		return false;
 	guard(mutex)(&dynmemmap_migrate_mutex);
-	while (nr_left) {
-		const unsigned int nr_wanted = min(nr_left, MIGRATE_BATCH_FRAMES);
-		unsigned int nr_migrated = 0;
-		LIST_HEAD(targets);
-
-		if (dynmemmap_frames_alloc(node, nr_wanted, area, &targets) == nr_wanted)
-			nr_migrated = area_migrate_some(area, nr_wanted, &targets);
-		dynmemmap_frames_free(&targets);
+	for (; nr_left; nr_left -= min(nr_left, nr_migrated)) {
+		nr_migrated = area_migrate_some(area, min(nr_left, MIGRATE_BATCH_FRAMES),
+						targets);
 		if (!nr_migrated)
-			break;
-		nr_left -= nr_migrated;
+			return false;
 	}
-	if (zone)
-		drain_freed(zone);
-	return !nr_left;
+	return true;
 }
 
 /**
- * dynmemmap_frames_renew() - have the free frames of a node's stock where memory is in use
+ * dynmemmap_frames_renew() - replace the free frames of a node's stock by others
  * @node:	the node
+ * @targets:	as for dynmemmap_frames_migrate()
  *
- * As far as the allocator knows: it gives what is left of blocks first. Not those that
- * were bought for a range that is in use, see dynmemmap_range_get().
+ * But not those that were bought for a range that is in use, see dynmemmap_range_get().
  *
  * Context: process context, may sleep; dynmemmap_take_back_mutex not held.
  */
-void dynmemmap_frames_renew(struct dynmemmap_node *node)
+void dynmemmap_frames_renew(struct dynmemmap_node *node, struct list_head *targets)
 {
-	const unsigned int nr_wanted = READ_ONCE(node->nr_reserve);
+	unsigned int nr_wanted = READ_ONCE(node->nr_reserve), nr_fresh = 0;
 	LIST_HEAD(frames);
 
-	guard(mutex)(&dynmemmap_take_back_mutex);
-	if (!dynmemmap_may_take_back())
-		return;
-	if (dynmemmap_frames_alloc(node, nr_wanted, NULL, &frames) == nr_wanted)
-		scoped_guard(raw_spinlock_irqsave, &node->lock)
-			dynmemmap_stock_renew(&node->stock, &frames, nr_wanted);
+	scoped_guard(mutex, &dynmemmap_take_back_mutex) {
+		if (!dynmemmap_may_take_back())
+			return;
+		for (; nr_fresh < nr_wanted && !list_empty(targets); nr_fresh++)
+			list_move(targets->next, &frames);
+		if (nr_fresh == nr_wanted)
+			scoped_guard(raw_spinlock_irqsave, &node->lock)
+				dynmemmap_stock_renew(&node->stock, &frames, nr_fresh);
+	}
 	dynmemmap_frames_free(&frames);
 }

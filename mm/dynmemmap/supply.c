@@ -342,34 +342,28 @@ void dynmemmap_frames_free(struct list_head *frames)
 /**
  * dynmemmap_frames_alloc() - allocate pages that a stock can use, if that costs nothing
  * @node:	the node
- * @nr_frames:	how many
- * @except:	where they must not be, or NULL
+ * @order:	of the block that they are to be
  * @frames:	where to put them, by page->lru
  *
  * Context: process context.
- * Return: how many were.
+ * Return: true with all of them, false with none.
  */
-unsigned int dynmemmap_frames_alloc(struct dynmemmap_node *node, unsigned int nr_frames,
-				    const struct dynmemmap_area *except,
-				    struct list_head *frames)
+bool dynmemmap_frames_alloc(struct dynmemmap_node *node, unsigned int order,
+			    struct list_head *frames)
 {
 	const gfp_t gfp = (GFP_KERNEL & ~__GFP_RECLAIM) | __GFP_THISNODE | __GFP_NOWARN;
-	unsigned int nr_allocated = 0;
-	struct page *frame;
-	LIST_HEAD(excepted);
+	struct page *first = alloc_pages_node(node->nid, gfp, order);
+	unsigned int i;
 
-	while (nr_allocated < nr_frames && (frame = alloc_pages_node(node->nid, gfp, 0))) {
-		memmap_pages_add(1);
-		set_page_private(frame, 0);
-		if (except && dynmemmap_area_of(page_to_pfn(frame)) == except) {
-			list_add(&frame->lru, &excepted);
-			continue;
-		}
-		list_add(&frame->lru, frames);
-		nr_allocated++;
+	if (!first)
+		return false;
+	split_page(first, order);
+	memmap_pages_add(1 << order);
+	for (i = 0; i < 1U << order; i++) {
+		set_page_private(first + i, 0);
+		list_add_tail(&first[i].lru, frames);
 	}
-	dynmemmap_frames_free(&excepted);
-	return nr_allocated;
+	return true;
 }
 
 static void stock_sell(struct dynmemmap_node *node, unsigned long nr_reserve)

@@ -68,8 +68,7 @@ static struct page *take_target(struct kunit *test, struct dynmemmap_area *area)
 {
 	LIST_HEAD(frames);
 
-	KUNIT_ASSERT_EQ(test, dynmemmap_frames_alloc(dynmemmap_area_node(area), 1, area, &frames),
-			1);
+	KUNIT_ASSERT_TRUE(test, dynmemmap_frames_alloc(dynmemmap_area_node(area), 0, &frames));
 	return list_first_entry(&frames, struct page, lru);
 }
 
@@ -243,21 +242,27 @@ static int writer_run(void *data)
 	return 0;
 }
 
-/* Migrate what is in the area of each of an area's frames. Return: how many moved. */
+/*
+ * Migrate what is in the area of each of an area's frames to one other area.
+ * Return: how many of its frames moved.
+ */
 static unsigned int migrate_frames_of(struct dynmemmap_area *area)
 {
 	unsigned int i, nr_moved = 0;
+	LIST_HEAD(targets);
 
+	dynmemmap_frames_alloc(dynmemmap_area_node(area), DYNMEMMAP_AREA_ORDER, &targets);
 	for (i = 0; i < DYNMEMMAP_AREA_NR_FRAMES; i++) {
 		struct page *frame = frame_behind(area, i);
 		struct dynmemmap_area *host = dynmemmap_area_of(page_to_pfn(frame));
 
 		if (READ_ONCE(host->owner) == DYNMEMMAP_KERNEL) {
 			guard(cpus_read_lock)();
-			dynmemmap_frames_migrate(host);
+			dynmemmap_frames_migrate(host, &targets);
 		}
 		nr_moved += frame_behind(area, i) != frame;
 	}
+	dynmemmap_frames_free(&targets);
 	return nr_moved;
 }
 
