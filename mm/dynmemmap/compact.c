@@ -6,8 +6,8 @@
  * The kernel's own compaction stops as soon as a free block of the order exists;
  * with a pool full of areas one always does. Here an area is isolated, as for
  * alloc_contig_range(), what is in it moves to free pages that there are, or
- * stays: nothing is reclaimed and nothing is waited for. So do struct pages of
- * other areas, which nothing else moves.
+ * stays: nothing is reclaimed and nothing is waited for. Struct pages of other
+ * areas, which nothing else moves, migrate as well.
  */
 #include <linux/gfp.h>
 #include <linux/memory_hotplug.h>
@@ -226,8 +226,8 @@ static unsigned long zone_empty_areas(struct zone *zone, unsigned long pfn,
 }
 
 /*
- * One pass, as zone_empty_areas(). Struct pages move to one area: as many as fit into single
- * pages here and there would keep other areas from becoming free.
+ * One pass, as zone_empty_areas(). The targets of struct pages are in one area: here and
+ * there, they would keep others from becoming free.
  */
 static unsigned long zone_compact(struct zone *zone, unsigned long pfn)
 {

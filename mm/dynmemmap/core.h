@@ -147,6 +147,19 @@ static inline struct dynmemmap_area *dynmemmap_area_of(unsigned long pfn)
 }
 
 /**
+ * dynmemmap_address_area() - the area page of what lies at an address in the vmemmap
+ * @address:	any address from VMEMMAP_START on
+ *
+ * Context: any.
+ * Return: the area page, or NULL if no managed section has its struct pages there.
+ */
+static inline struct dynmemmap_area *dynmemmap_address_area(unsigned long address)
+{
+	return dynmemmap_area_of(page_to_pfn((struct page *)
+					     ALIGN_DOWN(address, sizeof(struct page))));
+}
+
+/**
  * dynmemmap_block_has_poison() - is a page of a block known to be bad?
  * @page:	its first page
  * @order:	its order

@@ -19,6 +19,7 @@
  *			for the next huge folio.
  *
  * Lock order, outermost first
+ *   cpu_hotplug_lock		no CPU misses a flush while frames move
  *   mem_hotplug_lock		sections, and with them areas, come and go
  *   dynmemmap_take_back_mutex	(worker.c) areas leave the buddy allocator
  *   dynmemmap_migrate_mutex	(migrate.c) frames move; not with the one above

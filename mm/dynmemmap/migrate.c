@@ -180,7 +180,7 @@ bool dynmemmap_frames_migrate(struct dynmemmap_area *area, struct list_head *tar
 	if (nr_left && list_empty(targets))
 		return false;
 	guard(mutex)(&dynmemmap_migrate_mutex);
-	for (; nr_left; nr_left -= min(nr_left, nr_migrated)) {
+	for (; nr_left; nr_left -= nr_migrated) {
 		nr_migrated = area_migrate_some(area, min(nr_left, MIGRATE_BATCH_FRAMES),
 						targets);
 		if (!nr_migrated)

@@ -174,8 +174,7 @@ static void count_repair(struct dynmemmap_node *node, bool write)
  */
 bool dynmemmap_repair(unsigned long address, bool write, bool present, unsigned long ip)
 {
-	unsigned long pfn = page_to_pfn((struct page *)ALIGN_DOWN(address, sizeof(struct page)));
-	struct dynmemmap_area *area = dynmemmap_area_of(pfn);
+	struct dynmemmap_area *area = dynmemmap_address_area(address);
 	struct page *frames[DYNMEMMAP_POPULATE_NR_FRAMES];
 	struct dynmemmap_node *node;
 	u64 start = local_clock();
@@ -226,8 +225,7 @@ bool dynmemmap_repair(unsigned long address, bool write, bool present, unsigned 
  */
 bool dynmemmap_repair_tail(unsigned long address, bool write, unsigned long ip)
 {
-	unsigned long pfn = page_to_pfn((struct page *)ALIGN_DOWN(address, sizeof(struct page)));
-	struct dynmemmap_area *area = dynmemmap_area_of(pfn);
+	struct dynmemmap_area *area = dynmemmap_address_area(address);
 	u64 start = local_clock();
 
 	if (!area || !dynmemmap_area_shared(area))

@@ -223,7 +223,9 @@ bool dynmemmap_frames_take(struct dynmemmap_node *node, struct page **frames, u8
 	       frames_take(node, frames, wanted, DYNMEMMAP_RESERVE_NOFAIL_FRAMES);
 }
 
-static bool stock_buy_block(struct dynmemmap_node *node, gfp_t gfp, unsigned int order)
+/* Allocate a block of single pages that a stock can use. Return: false with none. */
+static bool frames_alloc(struct dynmemmap_node *node, gfp_t gfp, unsigned int order,
+			 struct list_head *frames)
 {
 	struct page *first = alloc_pages_node(node->nid, gfp | __GFP_NOWARN, order);
 	unsigned int i;
@@ -231,12 +233,26 @@ static bool stock_buy_block(struct dynmemmap_node *node, gfp_t gfp, unsigned int
 	if (!first)
 		return false;
 	split_page(first, order);
-	for (i = 0; i < 1U << order; i++)
-		set_page_private(first + i, 0);
 	memmap_pages_add(1 << order);
+	for (i = 0; i < 1U << order; i++) {
+		set_page_private(first + i, 0);
+		list_add_tail(&first[i].lru, frames);
+	}
+	return true;
+}
+
+static bool stock_buy_block(struct dynmemmap_node *node, gfp_t gfp, unsigned int order)
+{
+	struct page *frame, *next;
+	LIST_HEAD(frames);
+
+	if (!frames_alloc(node, gfp, order, &frames))
+		return false;
 	guard(raw_spinlock_irqsave)(&node->lock);
-	for (i = 0; i < 1U << order; i++)
-		dynmemmap_stock_add_single(&node->stock, first + i);
+	list_for_each_entry_safe(frame, next, &frames, lru) {
+		list_del(&frame->lru);
+		dynmemmap_stock_add_single(&node->stock, frame);
+	}
 	return true;
 }
 
@@ -351,19 +367,7 @@ void dynmemmap_frames_free(struct list_head *frames)
 bool dynmemmap_frames_alloc(struct dynmemmap_node *node, unsigned int order,
 			    struct list_head *frames)
 {
-	const gfp_t gfp = (GFP_KERNEL & ~__GFP_RECLAIM) | __GFP_THISNODE | __GFP_NOWARN;
-	struct page *first = alloc_pages_node(node->nid, gfp, order);
-	unsigned int i;
-
-	if (!first)
-		return false;
-	split_page(first, order);
-	memmap_pages_add(1 << order);
-	for (i = 0; i < 1U << order; i++) {
-		set_page_private(first + i, 0);
-		list_add_tail(&first[i].lru, frames);
-	}
-	return true;
+	return frames_alloc(node, (GFP_KERNEL & ~__GFP_RECLAIM) | __GFP_THISNODE, order, frames);
 }
 
 static void stock_sell(struct dynmemmap_node *node, unsigned long nr_reserve)

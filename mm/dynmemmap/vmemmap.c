@@ -389,7 +389,7 @@ static unsigned long frame_vmemmap(struct page *frame, int nid, struct dynmemmap
 	addr = page_folio(frame)->index;
 	if (!PAGE_ALIGNED(addr))
 		return 0;
-	area = dynmemmap_area_of(page_to_pfn((struct page *)addr));
+	area = dynmemmap_address_area(addr);
 	if (!area || area->nid != nid ||
 	    !(area->mapped & BIT((addr - area_vmemmap(area)) >> PAGE_SHIFT)) ||
 	    pte_frame(ptep_get(virt_to_kpte(addr))) != frame)
@@ -479,11 +479,10 @@ bool dynmemmap_vmemmap_replace_frame(struct page *frame, struct page *target, in
  */
 bool dynmemmap_keep_frame(unsigned long address)
 {
-	struct page *page = (struct page *)ALIGN_DOWN(address, sizeof(struct page));
 	pteval_t isolated;
 	pte_t *ptep, pte;
 
-	if (!dynmemmap_area_of(page_to_pfn(page)))
+	if (!dynmemmap_address_area(address))
 		return false;
 	ptep = virt_to_kpte(address);
 	pte = ptep_read(ptep);

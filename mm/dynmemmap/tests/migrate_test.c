@@ -107,7 +107,6 @@ static void struct_pages_move(struct kunit *test)
 
 static void read_page(struct page *page)
 {
-	page_private(page);
 	READ_ONCE(page->private);
 }
 
