@@ -657,6 +657,8 @@ void __dynmemmap_device_put_area(struct dynmemmap_area *area);
 void __dynmemmap_device_hold(unsigned long pfn);
 void __dynmemmap_device_put(unsigned long pfn);
 bool __dynmemmap_device_detach(struct folio *folio);
+bool __dynmemmap_device_attach(struct folio *folio, unsigned int order);
+vm_fault_t __dynmemmap_device_fault_error(int err);
 bool __dynmemmap_device_make(unsigned long pfn, unsigned int order, gfp_t gfp);
 bool __dynmemmap_device_make_range(unsigned long pfn, unsigned long nr_pages);
 struct zone *__dynmemmap_device_zone(unsigned long pfn);
@@ -685,7 +687,8 @@ static inline bool dynmemmap_device_init(unsigned long pfn, struct dev_pagemap *
  * Context: as @gfp says. Process context.
  * Return: the area, which keeps them until dynmemmap_device_put_area(); NULL if they
  * are there anyway; ERR_PTR(-ENOMEM) if there is no memory for them, ERR_PTR(-EBUSY) as
- * long as somebody has pinned a huge page whose users are gone.
+ * long as somebody has pinned a huge page whose users are gone, and of which a part is
+ * wanted.
  */
 static inline struct dynmemmap_area *dynmemmap_device_get(unsigned long pfn,
 							  unsigned long nr_pages, gfp_t gfp)
@@ -742,6 +745,33 @@ static inline void dynmemmap_device_put(unsigned long pfn)
 static inline bool dynmemmap_device_detach(struct folio *folio)
 {
 	return dynmemmap_enabled() && __dynmemmap_device_detach(folio);
+}
+
+/**
+ * dynmemmap_device_attach() - a file has a folio again that none had any more
+ * @folio: what the first of its page frames belongs to now
+ * @order: the order of the folio that is wanted
+ *
+ * Context: any but NMI; between dynmemmap_device_hold() and dynmemmap_device_put().
+ * Return: true if @folio is one that dynmemmap_device_detach() has left, and can be used as
+ * it is; false if the caller has to make the folio.
+ */
+static inline bool dynmemmap_device_attach(struct folio *folio, unsigned int order)
+{
+	return dynmemmap_enabled() && __dynmemmap_device_attach(folio, order);
+}
+
+/**
+ * dynmemmap_device_fault_error() - what a page fault returns without struct pages
+ * @err: the error of dynmemmap_device_get()
+ *
+ * Context: process context.
+ * Return: VM_FAULT_NOPAGE, which has it tried again, while somebody has pinned a huge page
+ * there; else VM_FAULT_OOM, or VM_FAULT_SIGBUS.
+ */
+static inline vm_fault_t dynmemmap_device_fault_error(int err)
+{
+	return __dynmemmap_device_fault_error(err);
 }
 
 /**
@@ -1034,6 +1064,13 @@ static inline void dynmemmap_device_hold(unsigned long pfn) { }
 static inline void dynmemmap_device_put(unsigned long pfn) { }
 
 static inline bool dynmemmap_device_detach(struct folio *folio) { return false; }
+
+static inline bool dynmemmap_device_attach(struct folio *folio, unsigned int order)
+{
+	return false;
+}
+
+static inline vm_fault_t dynmemmap_device_fault_error(int err) { return VM_FAULT_OOM; }
 
 static inline bool dynmemmap_device_make(unsigned long pfn, unsigned int order, gfp_t gfp)
 {

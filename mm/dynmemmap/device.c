@@ -77,54 +77,20 @@ static void area_reset_tails(struct dynmemmap_area *area)
 /* Has it a folio that no file has any more, see __dynmemmap_device_detach()? */
 static bool area_has_detached(const struct dynmemmap_area *area)
 {
-	const struct folio *folio = (struct folio *)dynmemmap_area_page(area, 0);
+	return READ_ONCE(area->marks) & DYNMEMMAP_MARK_DETACHED;
+}
 
-	return READ_ONCE(area->mapped) & BIT(0) && folio_test_head(folio) &&
-	       !READ_ONCE(folio->mapping) && !READ_ONCE(folio->share) &&
-	       area->pgmap->type == MEMORY_DEVICE_FS_DAX;
+static void area_mark_detached(struct dynmemmap_area *area, bool detached)
+{
+	guard(raw_spinlock_irqsave)(&dynmemmap_area_node(area)->lock);
+	WRITE_ONCE(area->marks, detached ? area->marks | DYNMEMMAP_MARK_DETACHED :
+					   area->marks & ~DYNMEMMAP_MARK_DETACHED);
 }
 
 /* Is it pinned? */
 static bool area_is_pinned(const struct dynmemmap_area *area)
 {
 	return page_ref_count(dynmemmap_area_page(area, 0)) > dynmemmap_device_base_refs(area);
-}
-
-#ifdef CONFIG_FS_DAX
-static void area_reset_detached(struct dynmemmap_area *area)
-{
-	if (area_has_detached(area))
-		dax_folio_reset_order(page_folio(dynmemmap_area_page(area, 0)));
-}
-#else
-static void area_reset_detached(struct dynmemmap_area *area) { }
-#endif
-
-/*
- * Find an area that nobody uses fit for its next use: a HUGE one only for an entry that
- * maps all of it. Tails lead those who have pinned a page to the head of the folio that
- * it was, whose reference is theirs: these stay as long as that is pinned.
- * Return: 0; -EBUSY if the folio is pinned, -ENOMEM.
- */
-static int area_prepare_use(struct dynmemmap_area *area, bool huge)
-{
-	const bool was_huge = READ_ONCE(area->state) == DYNMEMMAP_HUGE;
-
-	lockdep_assert_held(&dynmemmap_device_mutex);
-	if (!was_huge && !area_has_old_tails(area))
-		return 0;
-	if (area_is_pinned(area))
-		return -EBUSY;
-	area_reset_detached(area);
-	if (was_huge && huge)
-		return 0;
-	/* It stays populated if it is known to be bad. */
-	if (was_huge && !dynmemmap_unpopulate_area(area, "device") &&
-	    !dynmemmap_populate_tails(area, GFP_NOWAIT, "device"))
-		return -ENOMEM;
-	if (area_has_old_tails(area))
-		area_reset_tails(area);
-	return 0;
 }
 
 /*
@@ -142,20 +108,56 @@ static void area_end_huge(struct dynmemmap_area *area)
 		area_reset_tails(area);
 }
 
-/*
- * As long as there is no user, the worker may take the struct pages. The first one
- * waits until no TLB remembers those that it has taken.
- */
-static noinline int area_use_first(struct dynmemmap_area *area, bool huge)
+#ifdef CONFIG_FS_DAX
+static void area_reset_folio(struct dynmemmap_area *area)
 {
-	guard(mutex)(&dynmemmap_device_mutex);
-	if (!atomic_long_read(&area->nr_users)) {
-		int err = area_prepare_use(area, huge);
+	dax_folio_reset_order(page_folio(dynmemmap_area_page(area, 0)));
+	area_end_huge(area);
+}
+#else
+static void area_reset_folio(struct dynmemmap_area *area) { }
+#endif
 
-		if (err)
-			return err;
-	}
-	atomic_long_inc(&area->nr_users);
+/*
+ * Take a folio that no file has any more apart. Tails lead those who have pinned a page to
+ * its head, whose reference is theirs: it stays as long as that is pinned. An entry that
+ * maps all of it can have it as it is, see __dynmemmap_device_attach().
+ * Return: 0; -EBUSY if it is pinned.
+ */
+static int area_reset_detached(struct dynmemmap_area *area, bool huge)
+{
+	lockdep_assert_held(&dynmemmap_device_mutex);
+	if (huge || !area_has_detached(area))
+		return 0;
+	if (area_is_pinned(area))
+		return -EBUSY;
+	area_reset_folio(area);
+	area_mark_detached(area, false);
+	return 0;
+}
+
+/*
+ * Find an area that nobody uses fit for its next use: a HUGE one only for an entry that
+ * maps all of it.
+ * Return: 0; -EBUSY if a folio of all of it is pinned, -ENOMEM.
+ */
+static int area_prepare_use(struct dynmemmap_area *area, bool huge)
+{
+	const bool was_huge = READ_ONCE(area->state) == DYNMEMMAP_HUGE;
+
+	lockdep_assert_held(&dynmemmap_device_mutex);
+	if ((!was_huge && !area_has_old_tails(area)) || area_has_detached(area))
+		return 0;
+	if (area_is_pinned(area))
+		return -EBUSY;
+	if (was_huge && huge)
+		return 0;
+	/* It stays populated if it is known to be bad. */
+	if (was_huge && !dynmemmap_unpopulate_area(area, "device") &&
+	    !dynmemmap_populate_tails(area, GFP_NOWAIT, "device"))
+		return -ENOMEM;
+	if (area_has_old_tails(area))
+		area_reset_tails(area);
 	return 0;
 }
 
@@ -167,17 +169,32 @@ static void area_unuse(struct dynmemmap_area *area)
 	dynmemmap_worker_kick(dynmemmap_area_node(area));
 }
 
+/*
+ * As long as there is no user, the worker may take the struct pages. The first one
+ * waits until no TLB remembers those that it has taken.
+ */
+static noinline int area_use_slow(struct dynmemmap_area *area, bool huge)
+{
+	int err;
+
+	guard(mutex)(&dynmemmap_device_mutex);
+	err = area_reset_detached(area, huge);
+	if (!err && !atomic_long_read(&area->nr_users))
+		err = area_prepare_use(area, huge);
+	if (!err)
+		atomic_long_inc(&area->nr_users);
+	return err;
+}
+
 /* Return: 0; an error if it cannot be used now. */
 static int area_use(struct dynmemmap_area *area, bool huge)
 {
-	if (unlikely(!atomic_long_inc_not_zero(&area->nr_users)))
-		return area_use_first(area, huge);
-	/* Others use the rest of it, but a folio of all of it is still pinned. */
-	if (unlikely(area_has_detached(area) && area_is_pinned(area))) {
+	if (likely(atomic_long_inc_not_zero(&area->nr_users))) {
+		if (likely(!area_has_detached(area)))
+			return 0;
 		area_unuse(area);
-		return -EBUSY;
 	}
-	return 0;
+	return area_use_slow(area, huge);
 }
 
 /* Use an area that is a huge page of a file: it has what is wanted, and is not detached. */
@@ -289,8 +306,27 @@ bool __dynmemmap_device_detach(struct folio *folio)
 		return false;
 	WRITE_ONCE(folio->mapping, NULL);
 	WRITE_ONCE(folio->share, 0);
+	area_mark_detached(area, true);
 	area_unuse(area);
 	return true;
+}
+
+bool __dynmemmap_device_attach(struct folio *folio, unsigned int order)
+{
+	struct dynmemmap_area *area = device_area_of(folio_pfn(folio));
+
+	if (!area || order != DYNMEMMAP_AREA_ORDER || !area_has_detached(area))
+		return false;
+	area_mark_detached(area, false);
+	return true;
+}
+
+vm_fault_t __dynmemmap_device_fault_error(int err)
+{
+	if (err != -EBUSY)
+		return vmf_error(err);
+	/* Again, until it is unpinned; who is killed need not wait. */
+	return fatal_signal_pending(current) ? VM_FAULT_SIGBUS : VM_FAULT_NOPAGE;
 }
 
 static bool area_is_made(const struct dynmemmap_area *area)
@@ -367,10 +403,17 @@ EXPORT_SYMBOL_GPL(__dynmemmap_device_make_range);
  */
 void dynmemmap_device_show(struct dynmemmap_area *area)
 {
-	if (area_use(area, false))
+	if (!area_use(area, false)) {
+		area_populate(area, DYNMEMMAP_ALL_VMEMMAP_PAGES, false, GFP_KERNEL);
+		area_unuse(area);
 		return;
-	area_populate(area, DYNMEMMAP_ALL_VMEMMAP_PAGES, false, GFP_KERNEL);
-	area_unuse(area);
+	}
+	/* A pinned folio that no file has stays as it is, with tails of its own. */
+	if (!dynmemmap_stock_provide(dynmemmap_area_node(area), 1, GFP_KERNEL))
+		return;
+	guard(mutex)(&dynmemmap_device_mutex);
+	if (READ_ONCE(area->state) == DYNMEMMAP_HUGE)
+		dynmemmap_populate_tails(area, GFP_NOWAIT, "device");
 }
 
 /**
@@ -388,8 +431,13 @@ bool dynmemmap_device_is_shown(const struct dynmemmap_area *area)
 /* Its last user may add it again from here on; one that leaves nothing does not. */
 static void area_end_warm(struct dynmemmap_area *area)
 {
+	u8 marks = DYNMEMMAP_MARK_WARM;
+
+	/* There is no folio any more. */
+	if (area->state == DYNMEMMAP_IDLE)
+		marks |= DYNMEMMAP_MARK_DETACHED;
 	scoped_guard(raw_spinlock_irqsave, &dynmemmap_area_node(area)->lock)
-		WRITE_ONCE(area->marks, area->marks & ~DYNMEMMAP_MARK_WARM);
+		WRITE_ONCE(area->marks, area->marks & ~marks);
 	/* One whose last user has left before that had no need to. */
 	if (area->state != DYNMEMMAP_IDLE && !atomic_long_read(&area->nr_users))
 		dynmemmap_repairs_add(area);

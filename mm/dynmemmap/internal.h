@@ -21,6 +21,7 @@
  * Lock order, outermost first
  *   cpu_hotplug_lock		no CPU misses a flush while frames move
  *   mem_hotplug_lock		sections, and with them areas, come and go
+ *   dynmemmap_range_mutex	(worker.c) ranges begin, or compaction has an area
  *   dynmemmap_take_back_mutex	(worker.c) areas leave the buddy allocator
  *   dynmemmap_migrate_mutex	(migrate.c) frames move; not with the one above
  *   dynmemmap_device_mutex	(device.c) struct pages of devices are taken away
@@ -127,6 +128,8 @@ enum dynmemmap_owner {
 #define DYNMEMMAP_MARK_WARM		0x01
 /* The device has mapped a part of it, and may do so again; it keeps its struct pages. */
 #define DYNMEMMAP_MARK_MADE		0x02
+/* Its folio is of no file, see dynmemmap_device_detach(); until its next use. */
+#define DYNMEMMAP_MARK_DETACHED		0x04
 /*
  * How many have populated tails of it, and not flushed yet, so that TLBs may still lead to
  * the shared tail; seven at the most. Until they have, the area cannot leave the kernel

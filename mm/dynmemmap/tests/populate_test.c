@@ -447,8 +447,6 @@ static void expect_busy(struct kunit *test, struct dynmemmap_area *area)
 
 	KUNIT_EXPECT_PTR_EQ(test, dynmemmap_device_get(pfn + 100, 1, GFP_KERNEL),
 			    ERR_PTR(-EBUSY));
-	KUNIT_EXPECT_PTR_EQ(test, dynmemmap_device_get(pfn, DYNMEMMAP_AREA_NR_PAGES, GFP_KERNEL),
-			    ERR_PTR(-EBUSY));
 }
 
 /* A copy of shared blocks is made without waiting for who has pinned them. */
@@ -472,6 +470,16 @@ static void device_area_waits_for_pins(struct kunit *test)
 	dynmemmap_device_put(pfn);
 	KUNIT_EXPECT_FALSE(test, area_gives_up(area));
 	expect_busy(test, area);
+	/* An entry that maps all of it can have it as it is. */
+	use_device_area(test, area, 0, DYNMEMMAP_AREA_NR_PAGES);
+	KUNIT_EXPECT_FALSE(test, dynmemmap_device_attach(folio, 0));
+	KUNIT_EXPECT_TRUE(test, dynmemmap_device_attach(folio, DYNMEMMAP_AREA_ORDER));
+	KUNIT_EXPECT_FALSE(test, dynmemmap_device_attach(folio, DYNMEMMAP_AREA_ORDER));
+	KUNIT_EXPECT_TRUE(test, dynmemmap_device_detach(folio));
+	/* Who looks at all pages, because one has failed, sees them. */
+	dynmemmap_device_show(area);
+	KUNIT_EXPECT_TRUE(test, dynmemmap_device_is_shown(area));
+	expect_busy(test, area);
 	/* It goes where it came from. */
 	KUNIT_EXPECT_PTR_EQ(test, page_folio(last), folio);
 	KUNIT_EXPECT_EQ(test, folio_order(folio), DYNMEMMAP_AREA_ORDER);
@@ -481,6 +489,33 @@ static void device_area_waits_for_pins(struct kunit *test)
 	expect_device_page(test, dynmemmap_area_page(area, 0));
 	expect_device_page(test, dynmemmap_area_page(area, 100));
 	dynmemmap_device_put(pfn + 100);
+	KUNIT_EXPECT_TRUE(test, area_gives_up(area));
+	give_device_area(area);
+}
+
+/* Also where it never is without a user, because the device has made a part of it. */
+static void device_area_in_use_forgets_folios(struct kunit *test)
+{
+	struct dynmemmap_area *area = take_device_area(test);
+	unsigned long pfn = dynmemmap_area_pfn(area);
+	struct folio *folio;
+	/* As above. */
+	CLASS(dynmemmap_range, range)(pfn, pfn);
+
+	use_device_area(test, area, 0, DYNMEMMAP_AREA_NR_PAGES);
+	use_device_area(test, area, 0, DYNMEMMAP_AREA_NR_PAGES);
+	folio = device_folio_init(area);
+	folio_set_count(folio, 1);
+	KUNIT_EXPECT_TRUE(test, dynmemmap_device_detach(folio));
+	expect_busy(test, area);
+	folio_set_count(folio, 0);
+
+	use_device_area(test, area, 100, 1);
+	expect_device_page(test, dynmemmap_area_page(area, 0));
+	expect_device_page(test, dynmemmap_area_page(area, 100));
+	expect_device_page(test, dynmemmap_area_page(area, 511));
+	dynmemmap_device_put(pfn + 100);
+	dynmemmap_device_put(pfn);
 	KUNIT_EXPECT_TRUE(test, area_gives_up(area));
 	give_device_area(area);
 }
@@ -774,6 +809,7 @@ static struct kunit_case dynmemmap_cases[] = {
 	KUNIT_CASE(device_area_is_huge),
 	KUNIT_CASE(device_area_changes_its_kind),
 	KUNIT_CASE(device_area_waits_for_pins),
+	KUNIT_CASE(device_area_in_use_forgets_folios),
 	KUNIT_CASE(device_keeps_what_it_has_made),
 	KUNIT_CASE(device_makes_single_pages),
 #endif
