@@ -83,11 +83,19 @@ static bool area_is_nearly_free(struct zone *zone, unsigned long pfn)
 	return nr_used && nr_used <= COMPACT_MAX_USED_PAGES;
 }
 
-/* Somewhere else on the same node, if that costs nothing. */
+/*
+ * Somewhere else on the same node, if that costs nothing; in no zone that may not be for it:
+ * who uses it may want it below some address, or have it in place for ever.
+ */
 static struct folio *compact_target(struct folio *folio, unsigned long nid)
 {
 	gfp_t gfp = (GFP_HIGHUSER_MOVABLE & ~__GFP_RECLAIM) | __GFP_THISNODE | __GFP_NOWARN;
+	enum zone_type zid = folio_zonenum(folio);
 
+	if (zid < ZONE_MOVABLE)
+		gfp &= ~__GFP_HIGHMEM;
+	if (zid < ZONE_NORMAL)
+		gfp |= zid == ZONE_NORMAL - 1 ? __GFP_DMA32 : __GFP_DMA;
 	return __folio_alloc(gfp, folio_order(folio), nid, NULL);
 }
 
@@ -111,6 +119,18 @@ static void area_collect(unsigned long pfn, struct list_head *folios)
 	}
 }
 
+/*
+ * Isolate an area in use that has all its struct pages. It keeps them until that ends: it is
+ * not taken back, and no folio in it becomes HUGE.
+ */
+static bool area_isolate(unsigned long pfn)
+{
+	guard(mutex)(&dynmemmap_take_back_mutex);
+	return dynmemmap_may_take_back() && dynmemmap_area_is_shown(dynmemmap_area_of(pfn)) &&
+	       !start_isolate_page_range(pfn, pfn + DYNMEMMAP_AREA_NR_PAGES,
+					 PB_ISOLATE_MODE_OTHER);
+}
+
 /* Move what is in an area out of it, as far as that goes; struct pages to @targets. */
 static void area_empty(unsigned long pfn, struct list_head *targets)
 {
@@ -120,7 +140,7 @@ static void area_empty(unsigned long pfn, struct list_head *targets)
 	if (!dynmemmap_frames_migrate(dynmemmap_area_of(pfn), targets))
 		return;
 	/* Its free pages are not to be used for what moves out of it. */
-	if (start_isolate_page_range(pfn, pfn + DYNMEMMAP_AREA_NR_PAGES, PB_ISOLATE_MODE_OTHER))
+	if (!area_isolate(pfn))
 		return;
 	area_collect(pfn, &folios);
 	if (!migrate_pages(&folios, compact_target, NULL, nid, MIGRATE_ASYNC, MR_COMPACTION, NULL))
@@ -132,21 +152,24 @@ static void area_empty(unsigned long pfn, struct list_head *targets)
 
 /*
  * Look at the area that starts at @pfn, and empty it if that is worth while.
- * Return: true if that was tried.
+ * Return: 1 if that was tried, or 0; -EBUSY while somebody has a range.
  */
-static bool area_compact(struct zone *zone, unsigned long pfn, struct list_head *targets)
+static int area_compact(struct zone *zone, unsigned long pfn, struct list_head *targets)
 {
-	bool worth;
+	int tried = -EBUSY;
 
 	/* Those that come online might miss a flush of what moves. */
 	guard(cpus_read_lock)();
 	/* Sections may go, and their struct pages with them. */
 	get_online_mems();
-	worth = area_is_nearly_free(zone, pfn);
-	if (worth)
-		area_empty(pfn, targets);
+	if (dynmemmap_compact_begin()) {
+		tried = area_is_nearly_free(zone, pfn);
+		if (tried)
+			area_empty(pfn, targets);
+		dynmemmap_compact_end();
+	}
 	put_online_mems();
-	return worth;
+	return tried;
 }
 
 /* Free memory that is neither in the pool nor in whole free areas, in areas. */
@@ -211,6 +234,7 @@ static unsigned long zone_empty_areas(struct zone *zone, unsigned long pfn,
 {
 	unsigned long end_pfn = ALIGN_DOWN(zone_end_pfn(zone), DYNMEMMAP_AREA_NR_PAGES);
 	unsigned int nr_scanned = 0, nr_tried = 0;
+	int tried;
 
 	pfn = ALIGN(max(pfn, zone->zone_start_pfn), DYNMEMMAP_AREA_NR_PAGES);
 	for (; pfn < end_pfn; pfn += DYNMEMMAP_AREA_NR_PAGES) {
@@ -219,8 +243,11 @@ static unsigned long zone_empty_areas(struct zone *zone, unsigned long pfn,
 		cond_resched();
 		if (dynmemmap_pfn_in_pool(pfn))
 			continue;
+		tried = area_compact(zone, pfn, targets);
+		if (tried < 0)
+			return pfn;
 		nr_scanned++;
-		nr_tried += area_compact(zone, pfn, targets);
+		nr_tried += tried;
 	}
 	return DYNMEMMAP_COMPACT_DONE;
 }

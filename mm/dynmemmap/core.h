@@ -264,6 +264,7 @@ bool dynmemmap_populate_some(struct dynmemmap_area *area, u8 wanted, const char 
 bool dynmemmap_populate_huge(struct dynmemmap_area *area, const char *reason);
 bool dynmemmap_populate_tails(struct dynmemmap_area *area, gfp_t gfp, const char *reason);
 bool dynmemmap_populate_folio_tails(struct folio *folio, gfp_t gfp, const char *reason);
+bool dynmemmap_folio_may_share_tails(struct folio *folio);
 bool dynmemmap_unpopulate_folio_tails(struct folio *folio, const char *reason);
 bool dynmemmap_populate_free(struct dynmemmap_area *area, u8 wanted, const char *reason);
 void dynmemmap_unpopulate(struct list_head *areas, const char *reason);
@@ -346,6 +347,9 @@ static inline bool dynmemmap_device_is_used(struct dynmemmap_area *area) { retur
 /* worker.c */
 extern struct mutex dynmemmap_take_back_mutex;
 bool dynmemmap_may_take_back(void);
+bool dynmemmap_compact_begin(void);
+void dynmemmap_compact_end(void);
+bool dynmemmap_area_is_shown(struct dynmemmap_area *area);
 void dynmemmap_kick(struct irq_work *work);
 void dynmemmap_worker_kick(struct dynmemmap_node *node);
 void dynmemmap_worker_rearm(struct dynmemmap_node *node);

@@ -99,7 +99,7 @@ static struct page *target_outside(struct list_head *targets, struct dynmemmap_a
 	struct page *target;
 
 	list_for_each_entry(target, targets, lru)
-		if (dynmemmap_area_of(page_to_pfn(target)) != area)
+		if (dynmemmap_area_of(page_to_pfn(target)) != area && !PageHWPoison(target))
 			return target;
 	return NULL;
 }

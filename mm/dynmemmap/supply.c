@@ -8,6 +8,7 @@
  * own struct pages, gives the other frames, and stays until it gets them all back.
  */
 #include <linux/mm.h>
+#include <linux/page-isolation.h>
 #include <linux/page_owner.h>
 #include <linux/pgalloc_tag.h>
 #include <linux/sched/clock.h>
@@ -109,6 +110,9 @@ static bool area_donate(struct dynmemmap_node *node, struct zone *zone)
 	dynmemmap_set_owner(area, DYNMEMMAP_STOCK);
 
 	first = dynmemmap_area_page(area, 0);
+	/* Memory that has come online is still marked as isolated, and counted as that. */
+	scoped_guard(spinlock_irqsave, &zone->lock)
+		init_pageblock_migratetype(first, MIGRATE_UNMOVABLE, false);
 	set_page_refcounted(first);
 	dynmemmap_donor_init(&area->donor, first + nr_own, DYNMEMMAP_AREA_NR_PAGES - nr_own);
 	atomic_long_add(nr_own, &node->nr_own_frames);
@@ -140,7 +144,8 @@ static bool area_cut(struct dynmemmap_node *node, struct zone *zone)
 
 	first = dynmemmap_area_page(area, 0);
 	for (i = 0; i < DYNMEMMAP_AREA_NR_PAGES; i++) {
-		set_page_owner(first + i, 0, GFP_NOWAIT);
+		/* Nor may anybody be woken: the locks of the scheduler may be held. */
+		set_page_owner(first + i, 0, __GFP_HIGH | __GFP_NOWARN);
 		clear_page_tag_ref(first + i);
 	}
 	memmap_pages_add(DYNMEMMAP_AREA_NR_PAGES);

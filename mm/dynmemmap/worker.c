@@ -27,17 +27,19 @@
 DEFINE_MUTEX(dynmemmap_take_back_mutex);
 /* Ranges in use; dynmemmap_take_back_mutex. */
 static unsigned int nr_ranges;
+/* Held to get a range, and while compaction has an area: that isolates memory, too. */
+static DEFINE_MUTEX(dynmemmap_range_mutex);
 
 /* Whole free areas left to the buddy allocator in every zone. */
 unsigned int dynmemmap_keep_areas = 4;
 /* How long an area has to be free before it is taken back, at least. */
 unsigned int dynmemmap_take_back_delay_ms = 1000;
 
-/* The host gets memory that is free before it has no struct pages. */
-static bool block_is_reported(const struct page *page)
+/* The host gets memory that is free before it has no struct pages, if it wants that. */
+static bool block_is_reported(const struct page *page, unsigned int order)
 {
 #ifdef CONFIG_PAGE_REPORTING
-	return !static_branch_unlikely(&page_reporting_enabled) || PageReported(page);
+	return !page_reporting_is_due(order) || PageReported(page);
 #else
 	return true;
 #endif
@@ -53,7 +55,7 @@ static bool block_may_leave(const struct zone *zone, const struct page *page,
 	struct dynmemmap_area *area = dynmemmap_area_of(page_to_pfn(page));
 
 	lockdep_assert_held(&zone->lock);
-	return area && area->nid == zone_to_nid(zone) && block_is_reported(page) &&
+	return area && area->nid == zone_to_nid(zone) && block_is_reported(page, order) &&
 	       !dynmemmap_block_has_poison(page, order);
 }
 
@@ -532,11 +534,17 @@ static bool area_lend_for_range(struct dynmemmap_area *area)
 	return true;
 }
 
-/*
- * Has an area in use all its struct pages, for as long as a range is held? One whose
- * TLB flush is under way may still enter the cache.
+/**
+ * dynmemmap_area_is_shown() - has an area in use all its struct pages?
+ * @area:	any area
+ *
+ * One whose TLB flush is under way has not, because it may still enter the cache.
+ *
+ * Context: any but NMI; dynmemmap_node.lock not held. True as long as nobody takes struct
+ * pages back: while a range is held, or dynmemmap_take_back_mutex.
+ * Return: true if it has, and they can be written.
  */
-static bool area_is_shown(struct dynmemmap_area *area)
+bool dynmemmap_area_is_shown(struct dynmemmap_area *area)
 {
 	guard(raw_spinlock_irqsave)(&dynmemmap_area_node(area)->lock);
 	return READ_ONCE(area->owner) == DYNMEMMAP_KERNEL && !dynmemmap_area_shared(area) &&
@@ -575,7 +583,7 @@ static void area_show(struct dynmemmap_area *area, bool devices)
 			break;
 		case DYNMEMMAP_KERNEL:
 			if (!dynmemmap_populate_tails(area, GFP_NOWAIT, "range") ||
-			    area_is_shown(area))
+			    dynmemmap_area_is_shown(area))
 				return;
 			break;
 		default:
@@ -604,8 +612,38 @@ static void range_lend(unsigned long start_pfn, unsigned long end_pfn, bool devi
 
 static void range_hold(void)
 {
+	guard(mutex)(&dynmemmap_range_mutex);
 	guard(mutex)(&dynmemmap_take_back_mutex);
 	nr_ranges++;
+}
+
+/**
+ * dynmemmap_compact_begin() - have compaction be the only one that isolates memory
+ *
+ * Context: process context, may sleep; dynmemmap_take_back_mutex not held.
+ * Return: true if nobody has a range, and nobody gets one until dynmemmap_compact_end();
+ * false if compaction has to give way.
+ */
+bool dynmemmap_compact_begin(void)
+{
+	bool may;
+
+	mutex_lock(&dynmemmap_range_mutex);
+	scoped_guard(mutex, &dynmemmap_take_back_mutex)
+		may = dynmemmap_may_take_back();
+	if (!may)
+		mutex_unlock(&dynmemmap_range_mutex);
+	return may;
+}
+
+/**
+ * dynmemmap_compact_end() - end what dynmemmap_compact_begin() began
+ *
+ * Context: process context.
+ */
+void dynmemmap_compact_end(void)
+{
+	mutex_unlock(&dynmemmap_range_mutex);
 }
 
 void __dynmemmap_range_get(unsigned long start_pfn, unsigned long end_pfn)
@@ -624,7 +662,7 @@ static bool area_is_lent(struct dynmemmap_area *area, bool devices)
 		wait_for_mover();
 	switch (READ_ONCE(area->owner)) {
 	case DYNMEMMAP_KERNEL:
-		return area_is_shown(area);
+		return dynmemmap_area_is_shown(area);
 	case DYNMEMMAP_DEVICE:
 		return !devices || dynmemmap_device_is_shown(area);
 	case DYNMEMMAP_STOCK:
