@@ -669,6 +669,30 @@ static bool area_share_tails(struct dynmemmap_area *area, const struct page *tai
 }
 
 /**
+ * dynmemmap_folio_may_share_tails() - may nothing be written to a folio's tails, for now?
+ * @folio:	a folio of DYNMEMMAP_PART_MIN_ORDER or more
+ *
+ * What is freed as HUGE goes to the cache, and from there to whoever wants memory: what
+ * is kept for CMA, or isolated, must not. Larger folios are populated before they are
+ * freed, and smaller ones go back to where they came from. Of a bad page nothing but its
+ * struct page knows.
+ *
+ * Context: any; the folio has its struct pages. dynmemmap_take_back_mutex is held, under
+ * which memory with struct pages is isolated, or a range comes before that.
+ * Return: false if its tails have to stay.
+ */
+bool dynmemmap_folio_may_share_tails(struct folio *folio)
+{
+	const unsigned int order = folio_order(folio);
+
+	lockdep_assert_held(&dynmemmap_take_back_mutex);
+	if (order == DYNMEMMAP_AREA_ORDER &&
+	    get_pageblock_migratetype(&folio->page) >= MIGRATE_PCPTYPES)
+		return false;
+	return !dynmemmap_block_has_poison(&folio->page, order);
+}
+
+/**
  * dynmemmap_unpopulate_folio_tails() - take the frames of a folio's tails away
  * @folio:	a folio of DYNMEMMAP_PART_MIN_ORDER or more to whose tails nobody can write
  *		now; they hold nothing that those of others do not, unless a page is bad
@@ -687,8 +711,7 @@ bool dynmemmap_unpopulate_folio_tails(struct folio *folio, const char *reason)
 
 	lockdep_assert_held(&dynmemmap_take_back_mutex);
 	lockdep_assert_irqs_enabled();
-	/* Of a bad page nothing else knows. */
-	if (dynmemmap_block_has_poison(&folio->page, order))
+	if (!dynmemmap_folio_may_share_tails(folio))
 		return false;
 	for (i = 0; i < folio_nr_areas(folio); i++) {
 		struct dynmemmap_area *area = folio_area(folio, i);

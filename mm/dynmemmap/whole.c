@@ -28,20 +28,10 @@ static bool folio_share_tails(struct folio *folio, int nr_refs)
 	return shared;
 }
 
-/*
- * What is freed as HUGE goes to the cache, and from there to whoever wants memory: what is
- * kept for CMA, or isolated, must not. Larger folios are populated before they are freed.
- */
-static bool folio_may_be_cached(struct folio *folio)
-{
-	return folio_order(folio) > DYNMEMMAP_AREA_ORDER ||
-	       get_pageblock_migratetype(&folio->page) < MIGRATE_PCPTYPES;
-}
-
 bool __dynmemmap_folio_unpopulate(struct folio *folio)
 {
 	if (!compound_info_has_mask() || folio_order(folio) > DYNMEMMAP_MAX_ORDER ||
-	    __dynmemmap_page_is_huge(&folio->page) || !folio_may_be_cached(folio))
+	    __dynmemmap_page_is_huge(&folio->page))
 		return false;
 	guard(mutex)(&dynmemmap_take_back_mutex);
 	return dynmemmap_may_take_back() && dynmemmap_unpopulate_folio_tails(folio, "whole");
@@ -73,6 +63,18 @@ static struct dynmemmap_area *node_remove_apart(struct dynmemmap_node *node)
 	return area;
 }
 
+/* May its tails be shared now? Who has that mutex may be waiting for the folio. */
+static bool folio_may_share_tails(struct folio *folio)
+{
+	bool may;
+
+	if (!mutex_trylock(&dynmemmap_take_back_mutex))
+		return false;
+	may = dynmemmap_may_take_back() && dynmemmap_folio_may_share_tails(folio);
+	mutex_unlock(&dynmemmap_take_back_mutex);
+	return may;
+}
+
 /* Is it mapped, and by PMDs only, and not about to go? Nobody else but the caller has it. */
 static bool folio_is_whole(struct folio *folio)
 {
@@ -90,14 +92,14 @@ static bool anon_folio_make_whole(struct folio *folio)
 	struct anon_vma *anon_vma;
 	bool shared = false;
 
-	if (!folio_is_whole(folio))
+	/* Those who use it notice when it is unmapped: not in vain. */
+	if (!folio_is_whole(folio) || !folio_may_share_tails(folio))
 		return false;
 	/* All its mappings may go before it is mapped again. */
 	anon_vma = folio_get_anon_vma(folio);
 	if (!anon_vma)
 		return false;
 	try_to_migrate(folio, 0);
-	/* Who has this mutex may be waiting for the folio. */
 	if (!folio_mapped(folio) && mutex_trylock(&dynmemmap_take_back_mutex)) {
 		shared = folio_share_tails(folio, folio_expected_ref_count(folio) + 1);
 		mutex_unlock(&dynmemmap_take_back_mutex);
@@ -109,13 +111,15 @@ static bool anon_folio_make_whole(struct folio *folio)
 
 /*
  * The mappings of one of a file write to no tail, if pages do not count them; and a split,
- * which does, has to have the lock.
+ * which does, has to have the lock. Who has a reference may: drivers change how pages of
+ * shared memory are cached, which is kept there.
  */
 static bool file_folio_make_whole(struct folio *folio)
 {
 	bool shared;
 
-	if (!folio->mapping || !mutex_trylock(&dynmemmap_take_back_mutex))
+	if (!folio->mapping || folio_ref_count(folio) != folio_expected_ref_count(folio) + 1 ||
+	    !mutex_trylock(&dynmemmap_take_back_mutex))
 		return false;
 	shared = dynmemmap_may_take_back() && dynmemmap_unpopulate_folio_tails(folio, "whole");
 	mutex_unlock(&dynmemmap_take_back_mutex);
@@ -125,7 +129,7 @@ static bool file_folio_make_whole(struct folio *folio)
 /* Return: false if the folio is worth another look later. */
 static bool folio_settle(struct folio *folio)
 {
-	if (folio_test_hugetlb(folio))
+	if (folio_test_hugetlb(folio) || is_migrate_cma_folio(folio, folio_pfn(folio)))
 		return true;
 	if (folio_test_anon(folio))
 		return anon_folio_make_whole(folio);

@@ -214,7 +214,7 @@ static void expect_contents(struct kunit *test, struct folio *folio)
 	unsigned int i;
 
 	for (i = 0; i < nr_pages; i++) {
-		u64 *page = kmap_local_page(folio_page(folio, i));
+		u64 *page = kmap_local_folio(folio, i * PAGE_SIZE);
 
 		memset64(page, i, PAGE_SIZE / sizeof(*page));
 		kunmap_local(page);
@@ -260,6 +260,21 @@ static void idle_area_has_addresses(struct kunit *test)
 	expect_area_order(test, area, DYNMEMMAP_AREA_ORDER);
 	expect_computed(test, dynmemmap_area_page(area, 0), DYNMEMMAP_AREA_NR_PAGES);
 	KUNIT_EXPECT_EQ(test, area->state, DYNMEMMAP_IDLE);
+	give_area(area);
+}
+
+/* What goes on in the next area, whatever is there, is one range of page frames. */
+static void ranges_cross_borders(struct kunit *test)
+{
+	struct dynmemmap_area *area = take_area(test);
+	struct page *first = dynmemmap_area_page(area, 0);
+
+	expect_computed(test, first - 8, 16);
+	expect_computed(test, first + DYNMEMMAP_AREA_NR_PAGES - 8, 16);
+	KUNIT_EXPECT_EQ(test, area->state, DYNMEMMAP_IDLE);
+	KUNIT_ASSERT_TRUE(test, dynmemmap_populate(area, "test"));
+	expect_computed(test, first - 8, 16);
+	expect_computed(test, first + DYNMEMMAP_AREA_NR_PAGES - 8, 16);
 	give_area(area);
 }
 
@@ -491,6 +506,7 @@ static void device_folio_that_stays_answers(struct kunit *test)
 
 static struct kunit_case page_cases[] = {
 	KUNIT_CASE(idle_area_has_addresses),
+	KUNIT_CASE(ranges_cross_borders),
 	KUNIT_CASE(free_pages_are_single),
 	KUNIT_CASE(donor_is_described_by_itself),
 	KUNIT_CASE_PARAM(folio_of_any_order, folio_gen_params),
