@@ -658,7 +658,6 @@ void __dynmemmap_device_hold(unsigned long pfn);
 void __dynmemmap_device_put(unsigned long pfn);
 bool __dynmemmap_device_detach(struct folio *folio);
 bool __dynmemmap_device_attach(struct folio *folio, unsigned int order);
-vm_fault_t __dynmemmap_device_fault_error(int err);
 bool __dynmemmap_device_make(unsigned long pfn, unsigned int order, gfp_t gfp);
 bool __dynmemmap_device_make_range(unsigned long pfn, unsigned long nr_pages);
 struct zone *__dynmemmap_device_zone(unsigned long pfn);
@@ -759,19 +758,6 @@ static inline bool dynmemmap_device_detach(struct folio *folio)
 static inline bool dynmemmap_device_attach(struct folio *folio, unsigned int order)
 {
 	return dynmemmap_enabled() && __dynmemmap_device_attach(folio, order);
-}
-
-/**
- * dynmemmap_device_fault_error() - what a page fault returns without struct pages
- * @err: the error of dynmemmap_device_get()
- *
- * Context: process context.
- * Return: VM_FAULT_NOPAGE, which has it tried again, while somebody has pinned a huge page
- * there; else VM_FAULT_OOM, or VM_FAULT_SIGBUS.
- */
-static inline vm_fault_t dynmemmap_device_fault_error(int err)
-{
-	return __dynmemmap_device_fault_error(err);
 }
 
 /**
@@ -1069,8 +1055,6 @@ static inline bool dynmemmap_device_attach(struct folio *folio, unsigned int ord
 {
 	return false;
 }
-
-static inline vm_fault_t dynmemmap_device_fault_error(int err) { return VM_FAULT_OOM; }
 
 static inline bool dynmemmap_device_make(unsigned long pfn, unsigned int order, gfp_t gfp)
 {

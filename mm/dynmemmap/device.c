@@ -108,6 +108,13 @@ static void area_end_huge(struct dynmemmap_area *area)
 		area_reset_tails(area);
 }
 
+/* Is the device a user, for good? */
+static bool area_is_made(const struct dynmemmap_area *area)
+{
+	/* Pairs with smp_store_release() in area_make(). */
+	return smp_load_acquire(&area->marks) & DYNMEMMAP_MARK_MADE;
+}
+
 #ifdef CONFIG_FS_DAX
 static void area_reset_folio(struct dynmemmap_area *area)
 {
@@ -121,15 +128,16 @@ static void area_reset_folio(struct dynmemmap_area *area) { }
 /*
  * Take a folio that no file has any more apart. Tails lead those who have pinned a page to
  * its head, whose reference is theirs: it stays as long as that is pinned. An entry that
- * maps all of it can have it as it is, see __dynmemmap_device_attach().
- * Return: 0; -EBUSY if it is pinned.
+ * maps all of it can have it as it is, see __dynmemmap_device_attach(): so any user but the
+ * device may be about to.
+ * Return: 0; -EBUSY if somebody has it.
  */
 static int area_reset_detached(struct dynmemmap_area *area, bool huge)
 {
 	lockdep_assert_held(&dynmemmap_device_mutex);
 	if (huge || !area_has_detached(area))
 		return 0;
-	if (area_is_pinned(area))
+	if (area_is_pinned(area) || atomic_long_read(&area->nr_users) > area_is_made(area))
 		return -EBUSY;
 	area_reset_folio(area);
 	area_mark_detached(area, false);
@@ -189,7 +197,8 @@ static noinline int area_use_slow(struct dynmemmap_area *area, bool huge)
 /* Return: 0; an error if it cannot be used now. */
 static int area_use(struct dynmemmap_area *area, bool huge)
 {
-	if (likely(atomic_long_inc_not_zero(&area->nr_users))) {
+	if (likely(!area_has_detached(area) && atomic_long_inc_not_zero(&area->nr_users))) {
+		/* Its last file may just be leaving. */
 		if (likely(!area_has_detached(area)))
 			return 0;
 		area_unuse(area);
@@ -304,9 +313,10 @@ bool __dynmemmap_device_detach(struct folio *folio)
 
 	if (!area || folio_order(folio) != DYNMEMMAP_AREA_ORDER || !area_is_pinned(area))
 		return false;
+	/* Who finds it without a file knows why. */
+	area_mark_detached(area, true);
 	WRITE_ONCE(folio->mapping, NULL);
 	WRITE_ONCE(folio->share, 0);
-	area_mark_detached(area, true);
 	area_unuse(area);
 	return true;
 }
@@ -319,20 +329,6 @@ bool __dynmemmap_device_attach(struct folio *folio, unsigned int order)
 		return false;
 	area_mark_detached(area, false);
 	return true;
-}
-
-vm_fault_t __dynmemmap_device_fault_error(int err)
-{
-	if (err != -EBUSY)
-		return vmf_error(err);
-	/* Again, until it is unpinned; who is killed need not wait. */
-	return fatal_signal_pending(current) ? VM_FAULT_SIGBUS : VM_FAULT_NOPAGE;
-}
-
-static bool area_is_made(const struct dynmemmap_area *area)
-{
-	/* Pairs with smp_store_release() in area_make(). */
-	return smp_load_acquire(&area->marks) & DYNMEMMAP_MARK_MADE;
 }
 
 /* As memremap_pages() leaves the struct pages of a folio that is a whole area. */
@@ -412,8 +408,9 @@ void dynmemmap_device_show(struct dynmemmap_area *area)
 	if (!dynmemmap_stock_provide(dynmemmap_area_node(area), 1, GFP_KERNEL))
 		return;
 	guard(mutex)(&dynmemmap_device_mutex);
-	if (READ_ONCE(area->state) == DYNMEMMAP_HUGE)
-		dynmemmap_populate_tails(area, GFP_NOWAIT, "device");
+	if (READ_ONCE(area->state) == DYNMEMMAP_HUGE &&
+	    dynmemmap_populate_tails(area, GFP_NOWAIT, "device"))
+		area_end_huge(area);
 }
 
 /**
@@ -431,13 +428,8 @@ bool dynmemmap_device_is_shown(const struct dynmemmap_area *area)
 /* Its last user may add it again from here on; one that leaves nothing does not. */
 static void area_end_warm(struct dynmemmap_area *area)
 {
-	u8 marks = DYNMEMMAP_MARK_WARM;
-
-	/* There is no folio any more. */
-	if (area->state == DYNMEMMAP_IDLE)
-		marks |= DYNMEMMAP_MARK_DETACHED;
 	scoped_guard(raw_spinlock_irqsave, &dynmemmap_area_node(area)->lock)
-		WRITE_ONCE(area->marks, area->marks & ~marks);
+		WRITE_ONCE(area->marks, area->marks & ~DYNMEMMAP_MARK_WARM);
 	/* One whose last user has left before that had no need to. */
 	if (area->state != DYNMEMMAP_IDLE && !atomic_long_read(&area->nr_users))
 		dynmemmap_repairs_add(area);

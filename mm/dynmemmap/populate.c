@@ -529,6 +529,8 @@ static bool area_unmap(struct dynmemmap_area *area, struct page **frames, bool k
 		return false;
 	dynmemmap_vmemmap_unmap(area, frames);
 	dynmemmap_set_state(area, DYNMEMMAP_IDLE);
+	/* There is no folio any more. */
+	WRITE_ONCE(area->marks, area->marks & ~DYNMEMMAP_MARK_DETACHED);
 	return true;
 }
 

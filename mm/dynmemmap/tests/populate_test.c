@@ -503,18 +503,24 @@ static void device_area_in_use_forgets_folios(struct kunit *test)
 	CLASS(dynmemmap_range, range)(pfn, pfn);
 
 	use_device_area(test, area, 0, DYNMEMMAP_AREA_NR_PAGES);
+	mark(area, DYNMEMMAP_MARK_MADE, true);
 	use_device_area(test, area, 0, DYNMEMMAP_AREA_NR_PAGES);
 	folio = device_folio_init(area);
 	folio_set_count(folio, 1);
 	KUNIT_EXPECT_TRUE(test, dynmemmap_device_detach(folio));
 	expect_busy(test, area);
 	folio_set_count(folio, 0);
+	/* Who is about to have it as it is. */
+	use_device_area(test, area, 0, DYNMEMMAP_AREA_NR_PAGES);
+	expect_busy(test, area);
+	dynmemmap_device_put(pfn);
 
 	use_device_area(test, area, 100, 1);
 	expect_device_page(test, dynmemmap_area_page(area, 0));
 	expect_device_page(test, dynmemmap_area_page(area, 100));
 	expect_device_page(test, dynmemmap_area_page(area, 511));
 	dynmemmap_device_put(pfn + 100);
+	mark(area, DYNMEMMAP_MARK_MADE, false);
 	dynmemmap_device_put(pfn);
 	KUNIT_EXPECT_TRUE(test, area_gives_up(area));
 	give_device_area(area);
