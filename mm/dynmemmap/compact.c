@@ -25,6 +25,9 @@
 /* One pass looks at no more areas than these, and tries to empty no more. */
 #define COMPACT_SCAN_AREAS	4096
 #define COMPACT_BATCH_AREAS	64
+/* How long what could not be moved is left alone, while nothing else changes. */
+#define COMPACT_RETRY_MIN	(10 * HZ)
+#define COMPACT_RETRY_MAX	(3600 * HZ)
 
 /*
  * Can a page that is in use be moved, as far as one can tell without holding it?
@@ -131,23 +134,28 @@ static bool area_isolate(unsigned long pfn)
 					 PB_ISOLATE_MODE_OTHER);
 }
 
-/* Move what is in an area out of it, as far as that goes; struct pages to @targets. */
-static void area_empty(unsigned long pfn, struct list_head *targets)
+/*
+ * Move what is in an area out of it, as far as that goes; struct pages to @targets.
+ * Return: true if that was all.
+ */
+static bool area_empty(unsigned long pfn, struct list_head *targets)
 {
 	int nid = page_to_nid(pfn_to_page(pfn));
 	LIST_HEAD(folios);
+	bool emptied;
 
 	if (!dynmemmap_frames_migrate(dynmemmap_area_of(pfn), targets))
-		return;
+		return false;
 	/* Its free pages are not to be used for what moves out of it. */
 	if (!area_isolate(pfn))
-		return;
+		return false;
 	area_collect(pfn, &folios);
-	if (!migrate_pages(&folios, compact_target, NULL, nid, MIGRATE_ASYNC, MR_COMPACTION, NULL))
-		count_vm_event(DYNMEMMAP_COMPACT);
+	emptied = !migrate_pages(&folios, compact_target, NULL, nid, MIGRATE_ASYNC, MR_COMPACTION,
+				 NULL);
 	if (!list_empty(&folios))
 		putback_movable_pages(&folios);
 	undo_isolate_page_range(pfn, pfn + DYNMEMMAP_AREA_NR_PAGES);
+	return emptied;
 }
 
 /*
@@ -164,8 +172,10 @@ static int area_compact(struct zone *zone, unsigned long pfn, struct list_head *
 	get_online_mems();
 	if (dynmemmap_compact_begin()) {
 		tried = area_is_nearly_free(zone, pfn);
-		if (tried)
-			area_empty(pfn, targets);
+		if (tried && area_empty(pfn, targets)) {
+			count_vm_event(DYNMEMMAP_COMPACT);
+			dynmemmap_zone_pool(zone)->nr_compacted++;
+		}
 		dynmemmap_compact_end();
 	}
 	put_online_mems();
@@ -212,6 +222,19 @@ static bool zone_has_changed(struct dynmemmap_pool *pool, unsigned long nr_in_us
 	return true;
 }
 
+/*
+ * What could not be moved when it was tried last may have become free since, page by page,
+ * or not be in use by I/O any more: look again, but less and less often.
+ */
+static void zone_set_retry(struct dynmemmap_pool *pool)
+{
+	unsigned long delay = pool->nr_compacted ? 0 : 2 * pool->compact_retry_delay;
+
+	pool->compact_retry_delay = clamp(delay, COMPACT_RETRY_MIN, COMPACT_RETRY_MAX);
+	pool->compact_retry = jiffies + pool->compact_retry_delay;
+	pool->nr_compacted = 0;
+}
+
 /* Also while a scan goes on: enough may have been done. */
 static bool zone_is_worth_compacting(struct zone *zone)
 {
@@ -219,7 +242,7 @@ static bool zone_is_worth_compacting(struct zone *zone)
 	unsigned long nr_scattered = zone_count_scattered(zone);
 	unsigned long nr_in_use = dynmemmap_zone_nr_in_use(zone);
 
-	if (zone_has_changed(pool, nr_in_use))
+	if (zone_has_changed(pool, nr_in_use) || time_after_eq(jiffies, pool->compact_retry))
 		pool->nr_scattered_left = 0;
 	pool->nr_scattered_left = min(pool->nr_scattered_left, nr_scattered);
 	return dynmemmap_policy_compact(nr_scattered, pool->nr_scattered_left, nr_in_use);
@@ -295,6 +318,7 @@ bool dynmemmap_compact(struct zone *zone)
 	if (pool->compact_pfn == DYNMEMMAP_COMPACT_DONE) {
 		pool->nr_scattered_left = zone_count_scattered(zone);
 		pool->nr_lent_compacted = READ_ONCE(pool->nr_lent);
+		zone_set_retry(pool);
 	}
 	return true;
 }

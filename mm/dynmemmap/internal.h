@@ -225,6 +225,9 @@ static inline unsigned long dynmemmap_area_pfn(const struct dynmemmap_area *area
  * @nr_scattered_left: what the last compaction has left, in areas; the worker
  * @nr_lent_compacted: @nr_lent when that was over; the worker
  * @nr_in_use_compacted: areas outside the pool when it began; the worker
+ * @nr_compacted: areas that it has emptied; the worker
+ * @compact_retry: when to try again what it has left, in jiffies; the worker
+ * @compact_retry_delay: how long that is after it was over, in jiffies; the worker
  */
 struct dynmemmap_pool {
 	struct list_head areas;
@@ -242,6 +245,9 @@ struct dynmemmap_pool {
 	unsigned long nr_scattered_left;
 	unsigned long nr_lent_compacted;
 	unsigned long nr_in_use_compacted;
+	unsigned long nr_compacted;
+	unsigned long compact_retry;
+	unsigned long compact_retry_delay;
 };
 
 /* dynmemmap_pool.compact_pfn: every area has been looked at. */

@@ -50,6 +50,9 @@ void dynmemmap_pool_init(struct dynmemmap_pool *pool)
 	pool->nr_scattered_left = 0;
 	pool->nr_lent_compacted = 0;
 	pool->nr_in_use_compacted = ULONG_MAX;
+	pool->nr_compacted = 0;
+	pool->compact_retry = 0;
+	pool->compact_retry_delay = 0;
 }
 
 static void pool_add(struct dynmemmap_pool *pool, struct dynmemmap_area *area,
