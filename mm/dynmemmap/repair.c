@@ -121,9 +121,9 @@ void dynmemmap_repairs_forget(struct dynmemmap_node *node, struct dynmemmap_area
  * dynmemmap_repairs_undo() - unpopulate what repaired reads have populated
  * @node:	the node
  *
- * And what the last user of device memory has left. Areas that have been lent
- * meanwhile are left alone; those that cannot be unpopulated yet are kept for the
- * next time.
+ * And what the last user of device memory has left. Areas in use meanwhile may have
+ * become SPLIT, and could not be in two lists; those that cannot be unpopulated yet are
+ * kept for the next time.
  *
  * Context: process context; no range in use, see dynmemmap_range_get().
  */
@@ -139,8 +139,10 @@ void dynmemmap_repairs_undo(struct dynmemmap_node *node)
 			list_add(&area->pool_list, &device);
 			continue;
 		}
-		if (!dynmemmap_pool_take_area(area))
+		if (!dynmemmap_pool_take_area(area)) {
+			dynmemmap_apart_add(area);
 			continue;
+		}
 		list_add(&area->pool_list, &areas);
 		if (READ_ONCE(area->state) == DYNMEMMAP_SPLIT)
 			dynmemmap_unpopulate_area(area, "repair");

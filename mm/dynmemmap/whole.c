@@ -118,7 +118,7 @@ static bool file_folio_make_whole(struct folio *folio)
 {
 	bool shared;
 
-	if (!folio->mapping || folio_ref_count(folio) != folio_expected_ref_count(folio) + 1 ||
+	if (folio_ref_count(folio) != folio_expected_ref_count(folio) + 1 ||
 	    !mutex_trylock(&dynmemmap_take_back_mutex))
 		return false;
 	shared = dynmemmap_may_take_back() && dynmemmap_unpopulate_folio_tails(folio, "whole");
@@ -131,6 +131,9 @@ static bool folio_settle(struct folio *folio)
 {
 	if (folio_test_hugetlb(folio) || is_migrate_cma_folio(folio, folio_pfn(folio)))
 		return true;
+	/* It is just about to be used for the first time, or freed. */
+	if (!folio->mapping)
+		return false;
 	if (folio_test_anon(folio))
 		return anon_folio_make_whole(folio);
 	return IS_ENABLED(CONFIG_PAGE_MAPCOUNT) || file_folio_make_whole(folio);

@@ -322,6 +322,24 @@ static void order_10_takes_a_pair(struct kunit *test)
 	__free_pages(page, MAX_PAGE_ORDER);
 }
 
+/* Also if it was in the list of areas in the pool when it was used. */
+static void huge_folio_is_looked_at_later(struct kunit *test)
+{
+	struct folio *folio = take_folio(test);
+	struct dynmemmap_area *area = dynmemmap_area_of(folio_pfn(folio));
+	struct dynmemmap_node *node = dynmemmap_area_node(area);
+
+	dynmemmap_repairs_add(area);
+	KUNIT_EXPECT_TRUE(test, dynmemmap_folio_populate(folio, GFP_KERNEL));
+	scoped_guard(mutex, &dynmemmap_take_back_mutex)
+		dynmemmap_repairs_undo(node);
+	KUNIT_EXPECT_TRUE(test, area->marks & DYNMEMMAP_MARK_WARM);
+	/* And again, as long as nobody has mapped it. */
+	dynmemmap_make_whole(node);
+	KUNIT_EXPECT_TRUE(test, area->marks & DYNMEMMAP_MARK_WARM);
+	folio_put(folio);
+}
+
 #ifdef CONFIG_ZONE_DEVICE
 static void device_area_has_what_is_used(struct kunit *test)
 {
@@ -808,6 +826,7 @@ static struct kunit_case dynmemmap_cases[] = {
 	KUNIT_CASE(late_reference_to_a_tail_is_refused),
 	KUNIT_CASE(stale_folio_waits_in_the_cache),
 	KUNIT_CASE(whole_folio_gives_its_tails_back),
+	KUNIT_CASE(huge_folio_is_looked_at_later),
 	KUNIT_CASE(part_shares_its_tails),
 	KUNIT_CASE(freed_part_gets_its_tails),
 #ifdef CONFIG_ZONE_DEVICE
