@@ -153,6 +153,24 @@ dm_on()
 	[[ -d $DM ]]
 }
 
+# In which state are areas of huge pages of files, while these are whole?
+state_of_huge_files()
+{
+	if huge_files; then
+		echo huge
+	elif dm_on; then
+		echo split
+	else
+		echo none
+	fi
+}
+
+# Do they share their tails? Not where the mappings of each page are counted.
+huge_files()
+{
+	dm_on && zgrep -q CONFIG_NO_PAGE_MAPCOUNT=y /proc/config.gz
+}
+
 # Of any kernel.
 memmap_kib()
 {

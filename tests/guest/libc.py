@@ -53,14 +53,14 @@ def in_child(function):
     must(os.waitpid(start(function), 0)[1] == 0, "the child failed")
 
 
-def map_areas(size, flags, fd=-1):
+def map_areas(size, flags, fd=-1, offset=0):
     """Memory that begins with an area, and a hole of one area after it."""
     room = call("mmap", 0, size + 2 * HUGE, mmap.PROT_READ,
                 mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, -1, 0)
     base = (room + HUGE - 1) // HUGE * HUGE
     call("munmap", base, size + HUGE)
     return call("mmap", base, size, mmap.PROT_READ | mmap.PROT_WRITE,
-                flags | MAP_FIXED, fd, 0)
+                flags | MAP_FIXED, fd, offset)
 
 
 def figure(name):

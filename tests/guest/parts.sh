@@ -17,12 +17,6 @@ parts()	# ACTION...
 	"$DYNMEMMAP/tests/guest/parts.py" /mnt/huge/file "$@"
 }
 
-# Do they share their tails while they are whole?
-huge_files()
-{
-	dm_on && zgrep -q CONFIG_NO_PAGE_MAPCOUNT=y /proc/config.gz
-}
-
 mkdir -p /mnt/huge
 mount -t tmpfs -o huge=always,size=256M tmpfs /mnt/huge
 remember_memmap
