@@ -208,9 +208,10 @@ void dynmemmap_frames_renew(struct dynmemmap_node *node, struct list_head *targe
 			return;
 		for (; nr_fresh < nr_wanted && !list_empty(targets); nr_fresh++)
 			list_move(targets->next, &frames);
-		if (nr_fresh == nr_wanted)
-			scoped_guard(raw_spinlock_irqsave, &node->lock)
-				dynmemmap_stock_renew(&node->stock, &frames, nr_fresh);
+		if (nr_fresh == nr_wanted) {
+			guard(raw_spinlock_irqsave)(&node->lock);
+			dynmemmap_stock_renew(&node->stock, &frames, nr_fresh);
+		}
 	}
 	dynmemmap_frames_free(&frames);
 }

@@ -119,7 +119,7 @@ static inline void expect_folio(struct kunit *test, struct folio *folio, unsigne
 /* What the areas of take_device_area() belong to, as a device without a driver. */
 static struct dev_pagemap test_pgmap = { .type = MEMORY_DEVICE_FS_DAX };
 /* The same, of device-dax. */
-static struct dev_pagemap test_device_pgmap = { .type = MEMORY_DEVICE_GENERIC };
+static struct dev_pagemap test_device_pgmap __maybe_unused = { .type = MEMORY_DEVICE_GENERIC };
 
 /**
  * take_device_area() - an area that belongs to a device
