@@ -4,7 +4,8 @@
 import os
 import time
 
-from huge import KPF_HEAD, KPF_TAIL, PAGE, PAGES, SYSFS, number_in, words_of
+from huge import KPF_HEAD, KPF_TAIL, PAGE, PAGES, words_of
+from libc import DM, figure
 
 # How long is waited for what a worker does, in looks.
 LOOKS = 1500
@@ -12,11 +13,11 @@ LOOKS = 1500
 
 def areas_in_use(node=None):
     """By state, of all memory or of a node; those in the cache are nobody's. Empty if off."""
-    directory = SYSFS if node is None else f"{SYSFS}/node{node}"
-    if not os.path.exists(SYSFS):
+    if not os.path.exists(DM):
         return {}
-    return {"huge": number_in(f"{directory}/areas_huge") - number_in(f"{directory}/cached_areas"),
-            "split": number_in(f"{directory}/areas_split")}
+    where = "" if node is None else f"node{node}/"
+    return {"huge": figure(f"{where}areas_huge") - figure(f"{where}cached_areas"),
+            "split": figure(f"{where}areas_split")}
 
 
 def areas_at_rest(node=None):

@@ -25,7 +25,7 @@ import sys
 import threading
 import time
 
-from libc import HUGE, LIBC, MAP_FIXED, call, in_child, must, start
+from libc import DM, HUGE, LIBC, MAP_FIXED, call, figure, in_child, must, number_in, start
 
 PAGE = 4096
 PAGES = HUGE // PAGE
@@ -35,21 +35,10 @@ MAP_PRIVATE_ANONYMOUS = 0x22
 MREMAP_TO, MREMAP_DONTUNMAP = 3, 4
 MADV_DONTNEED, MADV_FREE, MADV_MERGEABLE, MADV_HUGEPAGE = 4, 8, 12, 14
 MADV_PAGEOUT, MADV_COLLAPSE = 21, 25
-SYSFS = "/sys/kernel/mm/dynamic_memmap"
 SPLIT_FILE = "/sys/kernel/debug/split_huge_pages"
 KPF_HEAD, KPF_TAIL = 1 << 15, 1 << 16
 # In place of a seed: a page that is like all others of that kind.
 ALIKE = -1
-
-
-def number_in(path):
-    with open(path, encoding="ascii") as file:
-        return int(file.read())
-
-
-def figure(name):
-    """Of dynamic memmap."""
-    return number_in(f"{SYSFS}/{name}")
 
 
 def vmstat(name):
@@ -98,7 +87,7 @@ class Memory:
     def __init__(self, areas=AREAS, counted=False):
         """counted: nobody else has huge pages; else, no assertion is made of areas."""
         self.areas, self.size = areas, areas * HUGE
-        self.counted = counted and os.path.exists(SYSFS)
+        self.counted = counted and os.path.exists(DM)
         room = call("mmap", 0, self.size + HUGE, 0, MAP_PRIVATE_ANONYMOUS, -1, 0)
         self.base = (room + HUGE - 1) // HUGE * HUGE
         call("mmap", self.base, self.size, PROT_RW, MAP_PRIVATE_ANONYMOUS | MAP_FIXED, -1, 0)

@@ -63,10 +63,14 @@ def map_areas(size, flags, fd=-1, offset=0):
                 flags | MAP_FIXED, fd, offset)
 
 
+def number_in(path):
+    with open(path, encoding="ascii") as file:
+        return int(file.read())
+
+
 def figure(name):
     """Of dynamic memmap."""
-    with open(f"{DM}/{name}", encoding="ascii") as file:
-        return int(file.read())
+    return number_in(f"{DM}/{name}")
 
 
 def pages_pinned():

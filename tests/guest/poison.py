@@ -29,9 +29,9 @@ import os
 import signal
 import sys
 
-from huge import AREAS, PAGE, PAGES, Memory, figure, page_content
+from huge import AREAS, PAGE, PAGES, Memory, page_content
 from kpage import entries
-from libc import HUGE, call, must, start
+from libc import HUGE, call, figure, must, start
 
 GIGANTIC = 1 << 30
 MAP_HUGETLB, MAP_HUGE_2MB, MAP_HUGE_1GB = 0x40000, 21 << 26, 30 << 26
