@@ -595,10 +595,19 @@ make_labels()
 	ndctl disable-region all && ndctl init-labels --force all && ndctl enable-region all
 }
 
-# Areas of devices that have no struct pages: those of RAM are in the pool.
+# Areas of devices that have no struct pages: those of RAM are in the pool, or for a
+# moment on their way to or from it. So it is a figure when it stays what it is.
 device_areas_idle()
 {
-	echo $(($(dm areas_idle) - $(dm pool_areas)))
+	local idle before=none same=0
+
+	while ((same < 3)); do
+		idle=$(($(dm areas_idle) - $(dm pool_areas)))
+		[[ $idle == "$before" ]] && ((++same)) || same=0
+		before=$idle
+		pause 0.1
+	done
+	echo "$idle"
 }
 
 device_areas_idle_are()	# NUMBER
