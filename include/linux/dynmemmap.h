@@ -65,6 +65,21 @@ static inline unsigned long dynmemmap_alloc_prepare(struct zone *zone, unsigned 
 	return __dynmemmap_alloc_prepare(zone, order, nr_blocks);
 }
 
+void __dynmemmap_alloc_prepare_nolock(struct zone *zone, unsigned int order);
+
+/**
+ * dynmemmap_alloc_prepare_nolock() - the same for who must not wait for any lock
+ * @zone: the zone about to be allocated from
+ * @order: order of the allocation
+ *
+ * Context: any; zone->lock held. Does nothing if another lock that it needs is taken.
+ */
+static inline void dynmemmap_alloc_prepare_nolock(struct zone *zone, unsigned int order)
+{
+	if (dynmemmap_enabled())
+		__dynmemmap_alloc_prepare_nolock(zone, order);
+}
+
 bool __dynmemmap_lend(struct zone *zone, unsigned int order);
 
 /**
@@ -134,18 +149,19 @@ static inline struct page *dynmemmap_huge_alloc(struct zone *zone, unsigned int 
 void __dynmemmap_huge_found(struct page *page);
 
 /**
- * dynmemmap_huge_found() - the free lists have given a huge folio
- * @page: its first page, or NULL
+ * dynmemmap_huge_found() - a huge folio has been allocated
+ * @page: its head page
  * @order: order of the allocation
  * @gfp: as for dynmemmap_huge_alloc()
  *
- * It has all its struct pages, and does not need them: they go if it lasts.
+ * If it came from the free lists, or compaction has made it, it has all its struct pages, and
+ * does not need them: they go if it lasts.
  *
  * Context: any but NMI.
  */
 static inline void dynmemmap_huge_found(struct page *page, unsigned int order, gfp_t gfp)
 {
-	if (dynmemmap_enabled() && page && dynmemmap_may_be_huge(order, gfp))
+	if (dynmemmap_enabled() && dynmemmap_may_be_huge(order, gfp))
 		__dynmemmap_huge_found(page);
 }
 
@@ -683,7 +699,10 @@ static inline bool dynmemmap_device_init(unsigned long pfn, struct dev_pagemap *
  * @nr_pages: how many; all in one area
  * @gfp: how hard to try
  *
- * Context: as @gfp says. Process context.
+ * Who wants a part of a huge page that no file has any more, but somebody has pinned, waits
+ * until it is unpinned.
+ *
+ * Context: process context, may sleep.
  * Return: the area, which keeps them until dynmemmap_device_put_area(); NULL if they
  * are there anyway; ERR_PTR(-ENOMEM) if there is no memory for them, ERR_PTR(-EBUSY) as
  * long as somebody has pinned a huge page whose users are gone, and of which a part is
@@ -913,6 +932,8 @@ static inline unsigned long dynmemmap_alloc_prepare(struct zone *zone, unsigned 
 {
 	return nr_blocks;
 }
+
+static inline void dynmemmap_alloc_prepare_nolock(struct zone *zone, unsigned int order) { }
 
 static inline bool dynmemmap_lend(struct zone *zone, unsigned int order) { return false; }
 

@@ -227,6 +227,17 @@ void dynmemmap_note_take_back(struct dynmemmap_area *area, const char *reason, u
 	trace_dynmemmap_take_back(area->area_nr, area->nid, reason, local_clock() - start);
 }
 
+/* A populated area that is MOVING becomes a free block of the buddy allocator. */
+static void area_put_free(struct zone *zone, struct dynmemmap_area *area)
+{
+	struct dynmemmap_pool *pool = dynmemmap_zone_pool(zone);
+	struct page *page = dynmemmap_area_page(area, 0);
+
+	dynmemmap_set_owner(area, DYNMEMMAP_KERNEL);
+	__putback_isolated_page(page, DYNMEMMAP_AREA_ORDER, get_pageblock_migratetype(page));
+	WRITE_ONCE(pool->nr_lent, pool->nr_lent + 1);
+}
+
 /**
  * dynmemmap_area_lend() - give an area to the buddy allocator
  * @area:	an area that is MOVING
@@ -241,8 +252,6 @@ void dynmemmap_note_take_back(struct dynmemmap_area *area, const char *reason, u
 bool dynmemmap_area_lend(struct dynmemmap_area *area, const char *reason)
 {
 	struct zone *zone = area->zone;
-	struct dynmemmap_pool *pool = dynmemmap_zone_pool(zone);
-	struct page *page = dynmemmap_area_page(area, 0);
 	u64 start = local_clock();
 
 	if (!dynmemmap_populate(area, reason) || dynmemmap_vmemmap_is_self_hosted(area)) {
@@ -251,12 +260,8 @@ bool dynmemmap_area_lend(struct dynmemmap_area *area, const char *reason)
 	}
 	dynmemmap_area_prepare_free(area);
 
-	scoped_guard(spinlock_irqsave, &zone->lock) {
-		dynmemmap_set_owner(area, DYNMEMMAP_KERNEL);
-		__putback_isolated_page(page, DYNMEMMAP_AREA_ORDER,
-					get_pageblock_migratetype(page));
-		WRITE_ONCE(pool->nr_lent, pool->nr_lent + 1);
-	}
+	scoped_guard(spinlock_irqsave, &zone->lock)
+		area_put_free(zone, area);
 	__dynmemmap_free_notify(zone);
 	dynmemmap_note_lend(area, reason, start);
 	return true;
@@ -342,6 +347,66 @@ unsigned long __dynmemmap_alloc_prepare(struct zone *zone, unsigned int order,
 		__dynmemmap_lend(zone, order);
 	/* One area holds no more. */
 	return min(nr_blocks, max(DYNMEMMAP_AREA_NR_PAGES >> order, 1UL));
+}
+
+/* Frames for one area, though nobody can be waited for. */
+static bool frames_take_locked(struct dynmemmap_node *node, struct zone *zone,
+			       struct page **frames)
+{
+	const unsigned int nr_left = DYNMEMMAP_RESERVE_NOFAIL_FRAMES;
+	struct dynmemmap_stock *stock = &node->stock;
+
+	return dynmemmap_stock_take(stock, DYNMEMMAP_POPULATE_NR_FRAMES, nr_left, frames) ||
+	       (dynmemmap_donate_locked(node, zone) &&
+		dynmemmap_stock_take(stock, DYNMEMMAP_POPULATE_NR_FRAMES, nr_left, frames));
+}
+
+/* Return: a populated area of the pool, which stays there; NULL if there is none now. */
+static struct dynmemmap_area *pool_try_populate(struct zone *zone)
+{
+	struct dynmemmap_node *node = dynmemmap_nodes[zone_to_nid(zone)];
+	struct page *frames[DYNMEMMAP_POPULATE_NR_FRAMES];
+	struct dynmemmap_area *area = NULL;
+	unsigned long flags;
+	unsigned int i;
+
+	if (!raw_spin_trylock_irqsave(&node->lock, flags))
+		return NULL;
+	if (!frames_take_locked(node, zone, frames))
+		goto unlock;
+	area = dynmemmap_pool_first(dynmemmap_zone_pool(zone));
+	if (area)
+		dynmemmap_populate_locked(area, frames, "allocation");
+	for (i = 0; i < DYNMEMMAP_POPULATE_NR_FRAMES; i++)
+		if (frames[i])
+			dynmemmap_stock_put(&node->stock, frames[i]);
+unlock:
+	raw_spin_unlock_irqrestore(&node->lock, flags);
+	return area;
+}
+
+void __dynmemmap_alloc_prepare_nolock(struct zone *zone, unsigned int order)
+{
+	struct dynmemmap_pool *pool = dynmemmap_zone_pool(zone);
+	struct dynmemmap_area *area;
+	u64 start = local_clock();
+
+	lockdep_assert_held(&zone->lock);
+	if (!pool->nr_areas || order > DYNMEMMAP_AREA_ORDER ||
+	    zone_has_block(zone, DYNMEMMAP_AREA_ORDER))
+		return;
+	area = pool_try_populate(zone);
+	if (!area)
+		return;
+	if (dynmemmap_vmemmap_is_self_hosted(area)) {
+		dynmemmap_pool_move_last(pool, area);
+		return;
+	}
+	dynmemmap_pool_remove_free(zone, area);
+	dynmemmap_area_prepare_free(area);
+	area_put_free(zone, area);
+	__dynmemmap_free_notify(zone);
+	dynmemmap_note_lend(area, "allocation", start);
 }
 
 unsigned long __dynmemmap_pool_blocks(struct zone *zone, unsigned int order)

@@ -251,6 +251,10 @@ void dynmemmap_vmemmap_note(const struct dynmemmap_area *area, struct page **fra
 struct dynmemmap_area *dynmemmap_vmemmap_user(struct page *page, int nid);
 struct dynmemmap_area *dynmemmap_vmemmap_isolate_frame(struct page *frame, int nid);
 bool dynmemmap_vmemmap_replace_frame(struct page *frame, struct page *target, int nid);
+struct dynmemmap_area *dynmemmap_vmemmap_table_user(struct page *page, int nid);
+void dynmemmap_vmemmap_move_begin(void);
+void dynmemmap_vmemmap_move_table(struct dynmemmap_area *area, struct page *target);
+void dynmemmap_vmemmap_move_end(bool moved);
 bool dynmemmap_vmemmap_is_self_hosted(const struct dynmemmap_area *area);
 bool dynmemmap_vmemmap_hosts_table(const struct dynmemmap_area *area);
 bool dynmemmap_vmemmap_table_is_shared(struct dynmemmap_area *area);
@@ -259,6 +263,8 @@ bool dynmemmap_vmemmap_tables(unsigned long section_nr, int nid, void *(*alloc_t
 /* populate.c */
 void dynmemmap_populate_with(struct dynmemmap_area *area, struct page **frames,
 			     const char *reason, u64 start);
+void dynmemmap_populate_locked(struct dynmemmap_area *area, struct page **frames,
+			       const char *reason);
 bool dynmemmap_populate(struct dynmemmap_area *area, const char *reason);
 bool dynmemmap_populate_some(struct dynmemmap_area *area, u8 wanted, const char *reason);
 bool dynmemmap_populate_huge(struct dynmemmap_area *area, const char *reason);
@@ -271,6 +277,7 @@ void dynmemmap_unpopulate(struct list_head *areas, const char *reason);
 bool dynmemmap_unpopulate_below_table(struct dynmemmap_area *area, const char *reason);
 bool dynmemmap_unpopulate_area(struct dynmemmap_area *area, const char *reason);
 bool dynmemmap_self_host(struct dynmemmap_area *area);
+bool dynmemmap_self_host_locked(struct dynmemmap_area *area);
 void dynmemmap_set_state(struct dynmemmap_area *area, enum dynmemmap_state state);
 void dynmemmap_set_owner(struct dynmemmap_area *area, enum dynmemmap_owner owner);
 
@@ -289,6 +296,7 @@ void dynmemmap_frames_put(struct dynmemmap_node *node, struct page **frames,
 			  unsigned int nr_frames);
 bool dynmemmap_frames_buy(struct dynmemmap_node *node, struct page **frames, u8 wanted,
 			  gfp_t gfp);
+bool dynmemmap_donate_locked(struct dynmemmap_node *node, struct zone *zone);
 bool dynmemmap_stock_is_low(struct dynmemmap_node *node);
 bool dynmemmap_stock_provide(struct dynmemmap_node *node, unsigned long nr_areas, gfp_t gfp);
 void dynmemmap_stock_refill(struct work_struct *work);

@@ -81,7 +81,7 @@ void __dynmemmap_huge_found(struct page *page)
 {
 	struct dynmemmap_area *area = dynmemmap_area_of(page_to_pfn(page));
 
-	if (area && compound_info_has_mask())
+	if (area && READ_ONCE(area->state) == DYNMEMMAP_SPLIT && compound_info_has_mask())
 		dynmemmap_apart_add(area);
 }
 

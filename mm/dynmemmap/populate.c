@@ -52,6 +52,17 @@ static void note_populate_tails(struct dynmemmap_area *area, const char *reason,
 	trace_dynmemmap_populate_tails(area->area_nr, area->nid, reason, local_clock() - start);
 }
 
+/* Return: true if it was IDLE. */
+static bool area_map(struct dynmemmap_area *area, struct page **frames)
+{
+	bool was_idle = area->state == DYNMEMMAP_IDLE;
+
+	dynmemmap_vmemmap_map(area, frames);
+	if (was_idle)
+		dynmemmap_set_state(area, DYNMEMMAP_SPLIT);
+	return was_idle;
+}
+
 /**
  * dynmemmap_populate_with() - give an area its struct pages, in given frames
  * @area:	an area in the pool, MOVING, or of a device
@@ -80,13 +91,30 @@ void dynmemmap_populate_with(struct dynmemmap_area *area, struct page **frames,
 		 */
 		if (!dynmemmap_area_exists(area) || area->state == DYNMEMMAP_HUGE)
 			break;
-		was_idle = area->state == DYNMEMMAP_IDLE;
-		dynmemmap_vmemmap_map(area, frames);
-		if (was_idle)
-			dynmemmap_set_state(area, DYNMEMMAP_SPLIT);
+		was_idle = area_map(area, frames);
 	}
 	dynmemmap_frames_put(node, frames, DYNMEMMAP_POPULATE_NR_FRAMES);
 	if (was_idle)
+		note_populate(area, reason, start);
+}
+
+/**
+ * dynmemmap_populate_locked() - the same for who has the lock already
+ * @area:	an area in the pool
+ * @frames:	as for dynmemmap_populate_with(), but those not needed stay the caller's
+ * @reason:	for the trace
+ *
+ * Context: any; dynmemmap_node.lock of the node of @area held, and zone->lock.
+ */
+void dynmemmap_populate_locked(struct dynmemmap_area *area, struct page **frames,
+			       const char *reason)
+{
+	u64 start = local_clock();
+
+	lockdep_assert_held(&dynmemmap_area_node(area)->lock);
+	dynmemmap_vmemmap_note(area, frames);
+	dynmemmap_vmemmap_fill(area, frames);
+	if (area_map(area, frames))
 		note_populate(area, reason, start);
 }
 
@@ -489,7 +517,19 @@ static struct page *self_host_table(struct dynmemmap_area *area)
  */
 bool dynmemmap_self_host(struct dynmemmap_area *area)
 {
-	struct dynmemmap_node *node = dynmemmap_area_node(area);
+	guard(raw_spinlock_irqsave)(&dynmemmap_area_node(area)->lock);
+	return dynmemmap_self_host_locked(area);
+}
+
+/**
+ * dynmemmap_self_host_locked() - the same for who has the lock already
+ * @area:	as for dynmemmap_self_host()
+ *
+ * Context: any; dynmemmap_node.lock of the node of @area held.
+ * Return: as dynmemmap_self_host().
+ */
+bool dynmemmap_self_host_locked(struct dynmemmap_area *area)
+{
 	struct page *frames[DYNMEMMAP_POPULATE_NR_FRAMES];
 	u64 start = local_clock();
 	unsigned int i;
@@ -501,7 +541,7 @@ bool dynmemmap_self_host(struct dynmemmap_area *area)
 	 * Under the lock, unlike with frames of the stock: these may be written
 	 * only while nobody can have populated the area and lent it.
 	 */
-	guard(raw_spinlock_irqsave)(&node->lock);
+	lockdep_assert_held(&dynmemmap_area_node(area)->lock);
 	if (!dynmemmap_area_exists(area))
 		return false;
 	if (area->state == DYNMEMMAP_IDLE) {

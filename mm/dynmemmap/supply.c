@@ -25,13 +25,6 @@
 
 static_assert(1 << FRAMES_ORDER == DYNMEMMAP_AREA_NR_FRAMES);
 
-static void stock_add(struct dynmemmap_node *node, struct dynmemmap_donor *donor)
-{
-	memmap_pages_add(donor->nr_frames);
-	guard(raw_spinlock_irqsave)(&node->lock);
-	dynmemmap_stock_add(&node->stock, donor);
-}
-
 /**
  * dynmemmap_frames_put() - return frames to the stock
  * @node:	the node whose stock they came from
@@ -83,42 +76,59 @@ bool dynmemmap_frames_try_take(struct dynmemmap_node *node, struct page **frames
 	return taken;
 }
 
-/* Frames of an area in which it hosts what describes it. */
-static unsigned int area_own_frames(struct dynmemmap_area *area)
-{
-	if (!dynmemmap_self_host(area))
-		return 0;
-	return dynmemmap_vmemmap_hosts_table(area) ? DYNMEMMAP_POPULATE_NR_FRAMES :
-						     DYNMEMMAP_AREA_NR_FRAMES;
-}
-
 /*
- * A pool area of @zone becomes a donor of @node. Usually it hosts its own struct
- * pages; one that a repaired read has populated gives all its frames.
+ * An area of the pool becomes a donor. Usually it hosts its own struct pages; one that a
+ * repaired read has populated gives all its frames.
  */
-static bool area_donate(struct dynmemmap_node *node, struct zone *zone)
+static void area_donate_locked(struct dynmemmap_node *node, struct zone *zone,
+			       struct dynmemmap_area *area)
 {
-	struct dynmemmap_area *area = dynmemmap_pool_take(zone);
 	u64 start = local_clock();
+	unsigned int nr_own = 0;
 	struct page *first;
-	unsigned int nr_own;
 
-	if (!area)
-		return false;
-	nr_own = area_own_frames(area);
+	lockdep_assert_held(&node->lock);
+	dynmemmap_pool_remove_free(zone, area);
+	if (dynmemmap_self_host_locked(area))
+		nr_own = DYNMEMMAP_AREA_NR_FRAMES + dynmemmap_vmemmap_hosts_table(area);
 	dynmemmap_area_prepare_use(area);
 	dynmemmap_set_owner(area, DYNMEMMAP_STOCK);
 
 	first = dynmemmap_area_page(area, 0);
 	/* Memory that has come online is still marked as isolated, and counted as that. */
-	scoped_guard(spinlock_irqsave, &zone->lock)
-		init_pageblock_migratetype(first, MIGRATE_UNMOVABLE, false);
+	init_pageblock_migratetype(first, MIGRATE_UNMOVABLE, false);
 	set_page_refcounted(first);
 	dynmemmap_donor_init(&area->donor, first + nr_own, DYNMEMMAP_AREA_NR_PAGES - nr_own);
 	atomic_long_add(nr_own, &node->nr_own_frames);
-	stock_add(node, &area->donor);
+	memmap_pages_add(area->donor.nr_frames);
+	dynmemmap_stock_add(&node->stock, &area->donor);
 	dynmemmap_note_lend(area, "stock", start);
-	return true;
+}
+
+/**
+ * dynmemmap_donate_locked() - have an area of a zone fill the stock
+ * @node:	the node of the stock
+ * @zone:	the zone, of the same node
+ *
+ * Context: any; zone->lock and dynmemmap_node.lock held.
+ * Return: true if the stock has at least 503 frames more.
+ */
+bool dynmemmap_donate_locked(struct dynmemmap_node *node, struct zone *zone)
+{
+	struct dynmemmap_area *area = dynmemmap_pool_first(dynmemmap_zone_pool(zone));
+
+	if (area)
+		area_donate_locked(node, zone, area);
+	return area;
+}
+
+static bool area_donate(struct dynmemmap_node *node, struct zone *zone)
+{
+	if (!READ_ONCE(dynmemmap_zone_pool(zone)->nr_areas))
+		return false;
+	guard(spinlock_irqsave)(&zone->lock);
+	guard(raw_spinlock_irqsave)(&node->lock);
+	return dynmemmap_donate_locked(node, zone);
 }
 
 /* An area of the pool becomes 512 allocated pages, all of them in the stock. */
@@ -159,26 +169,40 @@ static bool area_cut(struct dynmemmap_node *node, struct zone *zone)
 
 typedef bool (*area_supply)(struct dynmemmap_node *node, struct zone *zone);
 
-/* From the highest zone that has unmovable memory, and has an area. */
+/* What low zones keep for those who can use no other is kept from the stock, too. */
+static bool zone_can_spare_area(struct zone *zone)
+{
+	return zone_watermark_ok(zone, DYNMEMMAP_AREA_ORDER, min_wmark_pages(zone), ZONE_NORMAL,
+				 0);
+}
+
+/* From the highest zone that has unmovable memory, and has an area to spare. */
 static bool node_supply(struct dynmemmap_node *node, area_supply supply)
 {
 	struct zone *zones = NODE_DATA(node->nid)->node_zones;
 	int zid;
 
 	for (zid = ZONE_NORMAL; zid >= 0; zid--)
-		if (supply(node, &zones[zid]))
+		if (zone_can_spare_area(&zones[zid]) && supply(node, &zones[zid]))
 			return true;
 	return false;
 }
 
 /*
- * Unmovable memory must not end up in ZONE_MOVABLE, where it would make a
- * memory block stay for ever; but running out of memory is worse.
+ * Unmovable memory must not end up in ZONE_MOVABLE, where it would make a memory block stay
+ * for ever, nor use up reserves; but running out of frames is worse.
  */
 static bool node_donate(struct dynmemmap_node *node)
 {
-	return node_supply(node, area_donate) ||
-	       area_donate(node, &NODE_DATA(node->nid)->node_zones[ZONE_MOVABLE]);
+	struct zone *zones = NODE_DATA(node->nid)->node_zones;
+	int zid;
+
+	if (node_supply(node, area_donate))
+		return true;
+	for (zid = ZONE_MOVABLE; zid >= 0; zid--)
+		if (area_donate(node, &zones[zid]))
+			return true;
+	return false;
 }
 
 /**
@@ -192,40 +216,6 @@ bool dynmemmap_stock_is_low(struct dynmemmap_node *node)
 {
 	return READ_ONCE(node->stock.nr_singles_free) < READ_ONCE(node->nr_reserve) / 2 &&
 	       READ_ONCE(node->stock.nr_free) < 2 * READ_ONCE(node->nr_reserve);
-}
-
-/* Frames for one area, out of the stock or, if that has too few, of the pool. */
-static bool frames_take(struct dynmemmap_node *node, struct page **frames, u8 wanted,
-			unsigned int nr_left)
-{
-	/* Others may use up what was donated before we get at it; go on then. */
-	while (!dynmemmap_frames_try_take(node, frames, wanted, nr_left)) {
-		if (!node_donate(node))
-			return false;
-	}
-	if (dynmemmap_stock_is_low(node)) {
-		dynmemmap_worker_kick(node);
-		if (READ_ONCE(node->stock.nr_free) < CUT_BELOW_FRAMES)
-			node_supply(node, area_cut);
-	}
-	return true;
-}
-
-/**
- * dynmemmap_frames_take() - take the frames that populating one area needs
- * @node:	the node of the area
- * @frames:	where to put DYNMEMMAP_POPULATE_NR_FRAMES struct pages
- * @wanted:	the vmemmap pages to populate, a bit each; frames of others are NULL
- *
- * Context: any but NMI; neither zone->lock nor dynmemmap_node.lock held. A page
- * fault cannot know that and uses dynmemmap_frames_try_take().
- * Return: true with all of them; false if the pools of the node are empty, and its
- * stock but for what is kept for those who cannot fail.
- */
-bool dynmemmap_frames_take(struct dynmemmap_node *node, struct page **frames, u8 wanted)
-{
-	return !dynmemmap_should_fail() &&
-	       frames_take(node, frames, wanted, DYNMEMMAP_RESERVE_NOFAIL_FRAMES);
 }
 
 /* Allocate a block of single pages that a stock can use. Return: false with none. */
@@ -268,6 +258,51 @@ static bool stock_buy(struct dynmemmap_node *node, gfp_t gfp)
 	       stock_buy_block(node, gfp, 0);
 }
 
+/*
+ * More frames for the stock, out of the allocator or, if that may not be used or has too few,
+ * of the pool.
+ */
+static bool stock_extend(struct dynmemmap_node *node, gfp_t gfp)
+{
+	return (gfpflags_allow_blocking(gfp) &&
+		stock_buy_block(node, (gfp & ~__GFP_NOFAIL) | __GFP_NORETRY, FRAMES_ORDER)) ||
+	       node_donate(node);
+}
+
+/* Frames for one area. */
+static bool frames_take(struct dynmemmap_node *node, struct page **frames, u8 wanted,
+			unsigned int nr_left, gfp_t gfp)
+{
+	/* Others may use up what was added before we get at it; go on then. */
+	while (!dynmemmap_frames_try_take(node, frames, wanted, nr_left)) {
+		if (!stock_extend(node, gfp))
+			return false;
+	}
+	if (dynmemmap_stock_is_low(node)) {
+		dynmemmap_worker_kick(node);
+		if (READ_ONCE(node->stock.nr_free) < CUT_BELOW_FRAMES)
+			node_supply(node, area_cut);
+	}
+	return true;
+}
+
+/**
+ * dynmemmap_frames_take() - take the frames that populating one area needs
+ * @node:	the node of the area
+ * @frames:	where to put DYNMEMMAP_POPULATE_NR_FRAMES struct pages
+ * @wanted:	the vmemmap pages to populate, a bit each; frames of others are NULL
+ *
+ * Context: any but NMI; neither zone->lock nor dynmemmap_node.lock held. A page
+ * fault cannot know that and uses dynmemmap_frames_try_take().
+ * Return: true with all of them; false if the pools of the node are empty, and its
+ * stock but for what is kept for those who cannot fail.
+ */
+bool dynmemmap_frames_take(struct dynmemmap_node *node, struct page **frames, u8 wanted)
+{
+	return !dynmemmap_should_fail() &&
+	       frames_take(node, frames, wanted, DYNMEMMAP_RESERVE_NOFAIL_FRAMES, 0);
+}
+
 /**
  * dynmemmap_frames_buy() - take frames for one area, out of the allocator if need be
  * @node:	the node of the area
@@ -286,7 +321,7 @@ bool dynmemmap_frames_buy(struct dynmemmap_node *node, struct page **frames, u8 
 
 	if (!(gfp & (__GFP_MEMALLOC | __GFP_NOFAIL)) && dynmemmap_should_fail())
 		return false;
-	while (!frames_take(node, frames, wanted, nr_left))
+	while (!frames_take(node, frames, wanted, nr_left, gfp))
 		if (!stock_buy(node, gfp))
 			return false;
 	return true;

@@ -44,13 +44,16 @@ static inline bool dynmemmap_cmpxchg_fails(struct pt_regs *regs, const struct in
 	return true;
 }
 
-/* A write to what is mapped: to a shared tail, where other CPUs have to be told. */
+/*
+ * A write to what is mapped: to a shared tail, where other CPUs have to be told. Only tasks
+ * with interrupts enabled can do that, and wait.
+ */
 static inline bool dynmemmap_tail_fault(struct pt_regs *regs, unsigned long address,
 					bool write)
 {
 	bool repaired;
 
-	if (!(regs->flags & X86_EFLAGS_IF))
+	if (!(regs->flags & X86_EFLAGS_IF) || !in_task())
 		return false;
 	local_irq_enable();
 	repaired = dynmemmap_repair_tail(address, write, regs->ip);
