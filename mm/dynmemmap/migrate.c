@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Migration of frames: the struct pages in them move to another frame, and stay where
- * they are for all who use them.
+ * Migration of frames: the struct pages in them, or the page table of struct pages, move to
+ * another frame, and stay where they are for all who use them.
  *
  * Each area that is nearly free has struct pages, in frames that keep other areas from
  * becoming free, which have struct pages as well: without this, some areas would be in
@@ -40,7 +40,7 @@ static bool page_may_be_frame(struct page *page)
  * @page:	any page that has a struct page
  *
  * Context: any; dynmemmap_node.lock not held. The answer is a snapshot.
- * Return: true if it holds struct pages of somebody's.
+ * Return: true if it holds struct pages of somebody's, or is a page table for them.
  */
 bool dynmemmap_frame_is_movable(struct page *page)
 {
@@ -49,15 +49,22 @@ bool dynmemmap_frame_is_movable(struct page *page)
 	if (!page_may_be_frame(page))
 		return false;
 	guard(raw_spinlock_irqsave)(&dynmemmap_nodes[nid]->lock);
-	return dynmemmap_vmemmap_user(page, nid);
+	return dynmemmap_vmemmap_user(page, nid) || dynmemmap_vmemmap_table_user(page, nid);
 }
 
+/* Those that hold struct pages. */
 static unsigned int area_count_frames(struct dynmemmap_area *area)
 {
 	unsigned int i, nr_frames = 0;
 
-	for (i = 0; i < DYNMEMMAP_AREA_NR_PAGES; i++)
-		nr_frames += dynmemmap_frame_is_movable(dynmemmap_area_page(area, i));
+	for (i = 0; i < DYNMEMMAP_AREA_NR_PAGES; i++) {
+		struct page *page = dynmemmap_area_page(area, i);
+
+		if (!page_may_be_frame(page))
+			continue;
+		guard(raw_spinlock_irqsave)(&dynmemmap_area_node(area)->lock);
+		nr_frames += !!dynmemmap_vmemmap_user(page, area->nid);
+	}
 	return nr_frames;
 }
 
@@ -159,6 +166,56 @@ static unsigned int area_migrate_some(struct dynmemmap_area *area, unsigned int 
 	return nr_migrated;
 }
 
+/*
+ * Have some of @targets be the page tables that are in an area, and put those on the list
+ * @emptied.
+ * Return: false if there are more of them than targets.
+ */
+static bool area_move_tables(struct dynmemmap_area *area, struct list_head *targets,
+			     struct list_head *emptied)
+{
+	unsigned int i;
+
+	guard(raw_spinlock_irqsave)(&dynmemmap_area_node(area)->lock);
+	/* As in area_isolate_frames(). */
+	if (area->state == DYNMEMMAP_IDLE)
+		return true;
+	for (i = 0; i < DYNMEMMAP_AREA_NR_PAGES; i++) {
+		struct page *page = dynmemmap_area_page(area, i), *target;
+		struct dynmemmap_area *user;
+
+		if (!page_may_be_frame(page))
+			continue;
+		user = dynmemmap_vmemmap_table_user(page, area->nid);
+		if (!user)
+			continue;
+		target = target_outside(targets, area);
+		if (!target)
+			return false;
+		/* As in frame_replace(). */
+		list_del(&target->lru);
+		dynmemmap_vmemmap_move_table(user, target);
+		list_add(&page->lru, emptied);
+	}
+	return true;
+}
+
+/* Return: true if no page table that can be moved was left in the area. */
+static bool area_migrate_tables(struct dynmemmap_area *area, struct list_head *targets)
+{
+	LIST_HEAD(emptied);
+	bool all_moved;
+
+	/* Who ends a migration changes a page table without the lock. */
+	lockdep_assert_held(&dynmemmap_migrate_mutex);
+	dynmemmap_vmemmap_move_begin();
+	all_moved = area_move_tables(area, targets, &emptied);
+	dynmemmap_vmemmap_move_end(!list_empty(&emptied));
+	count_vm_events(DYNMEMMAP_MIGRATE, list_count_nodes(&emptied));
+	dynmemmap_frames_free(&emptied);
+	return all_moved;
+}
+
 /**
  * dynmemmap_frames_migrate() - migrate what frames of an area hold to other areas
  * @area:	an area in use, not a donor, whose section the caller keeps
@@ -166,7 +223,7 @@ static unsigned int area_migrate_some(struct dynmemmap_area *area, unsigned int 
  *		leave that list
  *
  * For a moment, nobody can use the struct pages in them. Who tries to keeps the frame where
- * it is.
+ * it is. Page tables of struct pages move as well; nobody has to notice that.
  *
  * Context: process context, may sleep; no locks of the allocator held, and CPUs do not come
  * online: the TLB of one might miss the flush.
@@ -186,7 +243,7 @@ bool dynmemmap_frames_migrate(struct dynmemmap_area *area, struct list_head *tar
 		if (!nr_migrated)
 			return false;
 	}
-	return true;
+	return area_migrate_tables(area, targets);
 }
 
 /**

@@ -16,6 +16,9 @@
 #include "../internal.h"
 #include "../mm_init.h"
 
+/* Page tables that TLBs may still use although others have taken their place. */
+static atomic_t nr_moving_tables;
+
 static unsigned long area_vmemmap(const struct dynmemmap_area *area)
 {
 	return (unsigned long)dynmemmap_area_page(area, 0);
@@ -29,6 +32,12 @@ static pte_t *area_pte(const struct dynmemmap_area *area)
 static pmd_t *area_pmd(const struct dynmemmap_area *area)
 {
 	return pmd_off_k(area_vmemmap(area));
+}
+
+/* What the page table that an area uses maps, from here on. */
+static unsigned long table_vmemmap(const struct dynmemmap_area *area)
+{
+	return ALIGN_DOWN(area_vmemmap(area), PMD_SIZE);
 }
 
 /* What stands behind a vmemmap page, also while it is being migrated. */
@@ -289,6 +298,16 @@ void dynmemmap_vmemmap_unmap(struct dynmemmap_area *area, struct page **frames)
 	frames[DYNMEMMAP_TABLE_FRAME] = --*area_nr_mapped(area) ? NULL : area_clear_table(area);
 }
 
+/* End all use of page tables that are none any more. */
+static void flush_tables(void)
+{
+	/* Who walks page tables may remember where they are, for every PCID. */
+	flush_tlb_all();
+	/* The page fault handler walks them with interrupts off. */
+	tlb_remove_table_sync_one();
+	iommu_sva_invalidate_kva_range(PAGE_OFFSET, TLB_FLUSH_ALL);
+}
+
 /**
  * dynmemmap_vmemmap_flush() - end all use of unmapped vmemmap pages
  * @first:	the area with the lowest number that was unmapped
@@ -300,16 +319,11 @@ void dynmemmap_vmemmap_unmap(struct dynmemmap_area *area, struct page **frames)
 void dynmemmap_vmemmap_flush(const struct dynmemmap_area *first,
 			     const struct dynmemmap_area *last, bool tables)
 {
-	if (!tables) {
+	if (tables || atomic_read(&nr_moving_tables))
+		flush_tables();
+	else
 		flush_tlb_kernel_range(area_vmemmap(first),
 				       area_vmemmap(last) + DYNMEMMAP_AREA_NR_FRAMES * PAGE_SIZE);
-		return;
-	}
-	/* Who walks page tables may remember where they are, for every PCID. */
-	flush_tlb_all();
-	/* The page fault handler walks them with interrupts off. */
-	tlb_remove_table_sync_one();
-	iommu_sva_invalidate_kva_range(PAGE_OFFSET, TLB_FLUSH_ALL);
 }
 
 /*
@@ -357,11 +371,12 @@ bool dynmemmap_vmemmap_is_writable(unsigned long address)
 }
 
 /**
- * dynmemmap_vmemmap_note() - have frames remember which vmemmap pages they stand behind
+ * dynmemmap_vmemmap_note() - have frames remember what they are for
  * @area:	the area that they are for
  * @frames:	as for dynmemmap_vmemmap_map()
  *
- * Those that do not, because their struct pages do not exist yet, are not migrated.
+ * That is the vmemmap page that they stand behind, or what they map as a page table. Those
+ * that do not, because their struct pages do not exist yet, are not migrated.
  *
  * Context: any; nobody else uses @frames.
  */
@@ -372,24 +387,30 @@ void dynmemmap_vmemmap_note(const struct dynmemmap_area *area, struct page **fra
 	for (i = 0; i < DYNMEMMAP_AREA_NR_FRAMES; i++)
 		if (frames[i])
 			page_folio(frames[i])->index = area_vmemmap(area) + i * PAGE_SIZE;
+	if (frames[DYNMEMMAP_TABLE_FRAME])
+		page_folio(frames[DYNMEMMAP_TABLE_FRAME])->index = table_vmemmap(area);
 }
 
 /*
  * What a frame remembers may be old, and any other page says anything; page tables tell.
- * Return: the vmemmap page that @frame stands behind, or 0; @user is the area whose it is.
+ * Return: an address, or 0.
  */
-static unsigned long frame_vmemmap(struct page *frame, int nid, struct dynmemmap_area **user)
+static unsigned long frame_note(struct page *frame, int nid)
 {
 	struct dynmemmap_area *area = dynmemmap_area_of(page_to_pfn(frame));
-	unsigned long addr;
 
 	/* To be repaired, a read would need the lock. */
 	if (!area || area->nid != nid || area->state == DYNMEMMAP_IDLE)
 		return 0;
-	addr = page_folio(frame)->index;
-	if (!PAGE_ALIGNED(addr))
-		return 0;
-	area = dynmemmap_address_area(addr);
+	return PAGE_ALIGNED(page_folio(frame)->index) ? page_folio(frame)->index : 0;
+}
+
+/* Return: the vmemmap page that @frame stands behind, or 0; @user is the area whose it is. */
+static unsigned long frame_vmemmap(struct page *frame, int nid, struct dynmemmap_area **user)
+{
+	unsigned long addr = frame_note(frame, nid);
+	struct dynmemmap_area *area = addr ? dynmemmap_address_area(addr) : NULL;
+
 	if (!area || area->nid != nid ||
 	    !(area->mapped & BIT((addr - area_vmemmap(area)) >> PAGE_SHIFT)) ||
 	    pte_frame(ptep_get(virt_to_kpte(addr))) != frame)
@@ -469,6 +490,73 @@ bool dynmemmap_vmemmap_replace_frame(struct page *frame, struct page *target, in
 }
 
 /**
+ * dynmemmap_vmemmap_table_user() - who uses a page as a page table of the vmemmap?
+ * @page:	any single page
+ * @nid:	its node
+ *
+ * Context: any; dynmemmap_node.lock of that node held.
+ * Return: the first area of the section, or NULL if @page is no table that can be moved.
+ */
+struct dynmemmap_area *dynmemmap_vmemmap_table_user(struct page *page, int nid)
+{
+	unsigned long addr = frame_note(page, nid);
+	struct dynmemmap_area *area;
+
+	if (!addr || !IS_ALIGNED(addr, PMD_SIZE))
+		return NULL;
+	area = dynmemmap_address_area(addr);
+	if (!area || area->nid != nid || pmd_none(*area_pmd(area)) ||
+	    pmd_page(*area_pmd(area)) != page)
+		return NULL;
+	return area;
+}
+
+/**
+ * dynmemmap_vmemmap_move_table() - have another frame be the page table of a section
+ * @area:	what dynmemmap_vmemmap_table_user() says of the frame that is
+ * @target:	a frame that nobody else uses
+ *
+ * From then on only @target is changed, and what others unmap they flush as if a page table
+ * had gone: who still walks the old one finds what there was, or faults and looks again.
+ *
+ * Context: any; dynmemmap_node.lock of the node of @area held, and no frame is being migrated;
+ * between dynmemmap_vmemmap_move_begin() and _end().
+ */
+void dynmemmap_vmemmap_move_table(struct dynmemmap_area *area, struct page *target)
+{
+	pmd_t *pmd = area_pmd(area);
+
+	copy_page(page_address(target), page_address(pmd_page(*pmd)));
+	page_folio(target)->index = table_vmemmap(area);
+	/* As in dynmemmap_vmemmap_map(). */
+	smp_wmb();
+	pmd_populate_kernel(&init_mm, pmd, page_address(target));
+}
+
+/**
+ * dynmemmap_vmemmap_move_begin() - page tables are about to be moved
+ *
+ * Context: any; no dynmemmap_node.lock held.
+ */
+void dynmemmap_vmemmap_move_begin(void)
+{
+	atomic_inc(&nr_moving_tables);
+}
+
+/**
+ * dynmemmap_vmemmap_move_end() - nobody is to use the old page tables any more
+ * @moved:	was any moved?
+ *
+ * Context: process context, may sleep. The frames can be freed afterwards.
+ */
+void dynmemmap_vmemmap_move_end(bool moved)
+{
+	if (moved)
+		flush_tables();
+	atomic_dec(&nr_moving_tables);
+}
+
+/**
  * dynmemmap_keep_frame() - does somebody use struct pages whose frame is being migrated?
  * @address:	in the vmemmap
  *
@@ -503,6 +591,8 @@ bool dynmemmap_keep_frame(unsigned long address)
  */
 bool dynmemmap_vmemmap_is_self_hosted(const struct dynmemmap_area *area)
 {
+	/* The page table may be moved, but is not used otherwise meanwhile. */
+	guard(irqsave)();
 	return page_to_pfn(pte_frame(ptep_get(area_pte(area)))) >> DYNMEMMAP_AREA_ORDER ==
 	       area->area_nr;
 }
