@@ -14,6 +14,7 @@
 #include <linux/migrate.h>
 #include <linux/mm.h>
 #include <linux/page-isolation.h>
+#include <linux/sched/mm.h>
 #include <linux/swap.h>
 
 #include "core.h"
@@ -102,10 +103,21 @@ static struct folio *compact_target(struct folio *folio, unsigned long nid)
 	return __folio_alloc(gfp, folio_order(folio), nid, NULL);
 }
 
-/* Collect what is in an area on a list. */
-static void area_collect(unsigned long pfn, struct list_head *folios)
+/* Return: true if the folio is on the list now. */
+static bool folio_collect(struct folio *folio, struct list_head *folios)
+{
+	return !folio_test_hugetlb(folio) && !folio_maybe_dma_pinned(folio) &&
+	       isolate_folio_to_list(folio, folios);
+}
+
+/*
+ * Collect what is in an area on a list.
+ * Return: true if that is all that can be seen.
+ */
+static bool area_collect(unsigned long pfn, struct list_head *folios)
 {
 	unsigned long end_pfn = pfn + DYNMEMMAP_AREA_NR_PAGES;
+	bool collected = true;
 
 	for (; pfn < end_pfn; pfn++) {
 		struct folio *folio = page_folio(pfn_to_page(pfn));
@@ -115,11 +127,12 @@ static void area_collect(unsigned long pfn, struct list_head *folios)
 		/* It may have become part of another one before it was held. */
 		if (page_folio(pfn_to_page(pfn)) == folio) {
 			pfn = folio_pfn(folio) + folio_nr_pages(folio) - 1;
-			if (!folio_test_hugetlb(folio) && !folio_maybe_dma_pinned(folio))
-				isolate_folio_to_list(folio, folios);
+			if (!folio_collect(folio, folios))
+				collected = false;
 		}
 		folio_put(folio);
 	}
+	return collected;
 }
 
 /*
@@ -142,6 +155,7 @@ static bool area_empty(unsigned long pfn, struct list_head *targets)
 {
 	int nid = page_to_nid(pfn_to_page(pfn));
 	LIST_HEAD(folios);
+	unsigned int noio;
 	bool emptied;
 
 	if (!dynmemmap_frames_migrate(dynmemmap_area_of(pfn), targets))
@@ -149,9 +163,12 @@ static bool area_empty(unsigned long pfn, struct list_head *targets)
 	/* Its free pages are not to be used for what moves out of it. */
 	if (!area_isolate(pfn))
 		return false;
-	area_collect(pfn, &folios);
-	emptied = !migrate_pages(&folios, compact_target, NULL, nid, MIGRATE_ASYNC, MR_COMPACTION,
-				 NULL);
+	emptied = area_collect(pfn, &folios);
+	/* Splitting a folio may reclaim; the I/O of that may need a range that waits for this. */
+	noio = memalloc_noio_save();
+	if (migrate_pages(&folios, compact_target, NULL, nid, MIGRATE_ASYNC, MR_COMPACTION, NULL))
+		emptied = false;
+	memalloc_noio_restore(noio);
 	if (!list_empty(&folios))
 		putback_movable_pages(&folios);
 	undo_isolate_page_range(pfn, pfn + DYNMEMMAP_AREA_NR_PAGES);
