@@ -10,6 +10,7 @@
 #include <linux/dax.h>
 #include <linux/memremap.h>
 #include <linux/mm.h>
+#include <linux/wait_bit.h>
 
 #include "core.h"
 #include "../internal.h"
@@ -169,12 +170,22 @@ static int area_prepare_use(struct dynmemmap_area *area, bool huge)
 	return 0;
 }
 
+/* Those who wait for it in area_wait_for_pins(). */
+static void area_wake(struct dynmemmap_area *area)
+{
+	wake_up_var(dynmemmap_area_page(area, 0));
+}
+
 static void area_unuse(struct dynmemmap_area *area)
 {
-	if (likely(!atomic_long_dec_and_test(&area->nr_users)))
-		return;
-	dynmemmap_repairs_add(area);
-	dynmemmap_worker_kick(dynmemmap_area_node(area));
+	const bool detached = area_has_detached(area);
+
+	if (unlikely(atomic_long_dec_and_test(&area->nr_users))) {
+		dynmemmap_repairs_add(area);
+		dynmemmap_worker_kick(dynmemmap_area_node(area));
+	}
+	if (unlikely(detached))
+		area_wake(area);
 }
 
 /*
@@ -204,6 +215,43 @@ static int area_use(struct dynmemmap_area *area, bool huge)
 		area_unuse(area);
 	}
 	return area_use_slow(area, huge);
+}
+
+/* Is it in the way of whoever wants a part of the area? See area_use_slow(). */
+static bool area_has_pinned(struct dynmemmap_area *area)
+{
+	guard(raw_spinlock_irqsave)(&dynmemmap_area_node(area)->lock);
+	/* Without struct pages it is not, nor are they to be looked at. */
+	if (area->state == DYNMEMMAP_IDLE)
+		return false;
+	if (area_has_detached(area))
+		return area_is_pinned(area) ||
+		       atomic_long_read(&area->nr_users) > area_is_made(area);
+	return !atomic_long_read(&area->nr_users) && area_is_pinned(area);
+}
+
+/*
+ * Whoever unpins the last page wakes the waiters, see free_zone_device_folio().
+ * Return: 0, or -ERESTARTSYS if the task is killed.
+ */
+static int area_wait_for_pins(struct dynmemmap_area *area)
+{
+	might_sleep();
+	return wait_var_event_killable(dynmemmap_area_page(area, 0), !area_has_pinned(area));
+}
+
+/*
+ * Use an area, a part of which is wanted if it is not @huge: that has to wait for a huge page
+ * that no file has any more, and whose reference is that of who has pinned a page.
+ */
+static int area_use_waiting(struct dynmemmap_area *area, bool huge)
+{
+	int err;
+
+	do {
+		err = area_use(area, huge);
+	} while (err == -EBUSY && !huge && !(err = area_wait_for_pins(area)));
+	return err;
 }
 
 /* Use an area that is a huge page of a file: it has what is wanted, and is not detached. */
@@ -273,7 +321,7 @@ struct dynmemmap_area *__dynmemmap_device_get(unsigned long pfn, unsigned long n
 	/* What most page faults find. */
 	if (huge && area_use_huge(area))
 		return area;
-	err = area_use(area, huge);
+	err = area_use_waiting(area, huge);
 	if (err)
 		return ERR_PTR(err);
 	wanted = dynmemmap_vmemmap_pages(pfn, nr_pages);
@@ -328,6 +376,7 @@ bool __dynmemmap_device_attach(struct folio *folio, unsigned int order)
 	if (!area || order != DYNMEMMAP_AREA_ORDER || !area_has_detached(area))
 		return false;
 	area_mark_detached(area, false);
+	area_wake(area);
 	return true;
 }
 
