@@ -47,6 +47,56 @@ static inline void give_area(struct dynmemmap_area *area)
 	dynmemmap_pool_give(&areas);
 }
 
+static inline bool take_areas(struct dynmemmap_area *areas, unsigned int nr)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++)
+		if (!dynmemmap_pool_take_area(&areas[i]))
+			break;
+	if (i == nr)
+		return true;
+	while (i)
+		give_area(&areas[--i]);
+	return false;
+}
+
+/**
+ * take_section() - all areas of a section of which nothing is mapped
+ * @test:	the test; skipped if there is none
+ *
+ * Any other that is populated would have a share in the page table.
+ *
+ * Return: the first of them; all are MOVING.
+ */
+static inline struct dynmemmap_area *take_section(struct kunit *test)
+{
+	struct dynmemmap_area *areas;
+	unsigned long section_nr;
+
+	if (!dynmemmap_enabled())
+		kunit_skip(test, "boot with dynamic_memmap=on");
+	for_each_present_section_nr(0, section_nr) {
+		areas = __nr_to_section(section_nr)->areas;
+		if (areas && dynmemmap_vmemmap_needs_table(areas) &&
+		    take_areas(areas, DYNMEMMAP_SECTION_NR_AREAS))
+			return areas;
+	}
+	kunit_skip(test, "no section of which nothing is mapped");
+}
+
+/**
+ * give_section() - the end of take_section()
+ * @areas:	what it returned
+ */
+static inline void give_section(struct dynmemmap_area *areas)
+{
+	unsigned int i;
+
+	for (i = 0; i < DYNMEMMAP_SECTION_NR_AREAS; i++)
+		give_area(&areas[i]);
+}
+
 /**
  * mark() - set or remove marks of an area
  * @area:	an area

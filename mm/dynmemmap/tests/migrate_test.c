@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KUnit tests of migrate.c: struct pages move to other frames, while they are used.
+ * KUnit tests of migrate.c: struct pages, and the page tables that map them, move to other
+ * frames while they are used.
  */
 #include <linux/delay.h>
 #include <linux/kthread.h>
@@ -38,6 +39,8 @@ static struct dynmemmap_area *take_populated_area(struct kunit *test)
 	struct dynmemmap_area *area = take_area(test);
 	unsigned int i;
 
+	/* Single pages are used first. */
+	dynmemmap_stock_refill(&dynmemmap_area_node(area)->refill_work);
 	KUNIT_ASSERT_TRUE(test, dynmemmap_populate(area, "test"));
 	for (i = 0; i < DYNMEMMAP_AREA_NR_FRAMES; i++) {
 		if (!page_private(frame_behind(area, i)))
@@ -103,6 +106,52 @@ static void struct_pages_move(struct kunit *test)
 	give_frame(frame);
 	give_area(area);
 	KUNIT_EXPECT_FALSE(test, dynmemmap_frame_is_movable(target));
+}
+
+static struct page *table_of(struct dynmemmap_area *area)
+{
+	return pmd_page(*pmd_off_k(vmemmap_page(area, 0)));
+}
+
+/* Empty the area that holds the page table of another one, as far as that goes. */
+static void migrate_table_of(struct dynmemmap_area *area, struct list_head *targets)
+{
+	struct dynmemmap_area *host = dynmemmap_area_of(page_to_pfn(table_of(area)));
+
+	if (READ_ONCE(host->owner) != DYNMEMMAP_KERNEL)
+		return;
+	guard(cpus_read_lock)();
+	dynmemmap_frames_migrate(host, targets);
+}
+
+static void page_tables_move(struct kunit *test)
+{
+	struct dynmemmap_area *areas = take_section(test), *area = &areas[1];
+	struct page *page = dynmemmap_area_page(area, 200), *table;
+	LIST_HEAD(targets);
+
+	dynmemmap_stock_refill(&dynmemmap_area_node(area)->refill_work);
+	KUNIT_ASSERT_TRUE(test, dynmemmap_populate(area, "test"));
+	KUNIT_ASSERT_TRUE(test, dynmemmap_frames_alloc(dynmemmap_area_node(area),
+						       DYNMEMMAP_AREA_ORDER, &targets));
+	table = table_of(area);
+	KUNIT_EXPECT_TRUE(test, dynmemmap_frame_is_movable(table));
+	set_page_private(page, 4711);
+	migrate_table_of(area, &targets);
+	KUNIT_EXPECT_PTR_NE(test, table_of(area), table);
+	KUNIT_EXPECT_EQ(test, page_private(page), 4711);
+	KUNIT_EXPECT_FALSE(test, dynmemmap_frame_is_movable(table));
+	KUNIT_EXPECT_TRUE(test, dynmemmap_frame_is_movable(table_of(area)));
+	set_page_private(page, 0);
+	/* The new one is used from now on. */
+	KUNIT_EXPECT_TRUE(test, dynmemmap_populate(&areas[2], "test"));
+	KUNIT_EXPECT_EQ(test, page_ref_count(dynmemmap_area_page(&areas[2], 200)), 0);
+	KUNIT_EXPECT_TRUE(test, dynmemmap_unpopulate_area(area, "test"));
+	KUNIT_EXPECT_FALSE(test, dynmemmap_vmemmap_is_mapped(vmemmap_page(area, 3)));
+	KUNIT_EXPECT_TRUE(test, dynmemmap_unpopulate_area(&areas[2], "test"));
+	KUNIT_EXPECT_TRUE(test, dynmemmap_vmemmap_needs_table(area));
+	dynmemmap_frames_free(&targets);
+	give_section(areas);
 }
 
 static void read_page(struct page *page)
@@ -261,6 +310,7 @@ static unsigned int migrate_frames_of(struct dynmemmap_area *area)
 		}
 		nr_moved += frame_behind(area, i) != frame;
 	}
+	migrate_table_of(area, &targets);
 	dynmemmap_frames_free(&targets);
 	return nr_moved;
 }
@@ -298,6 +348,7 @@ static void writers_lose_nothing(struct kunit *test)
 
 static struct kunit_case dynmemmap_migrate_cases[] = {
 	KUNIT_CASE(struct_pages_move),
+	KUNIT_CASE(page_tables_move),
 	KUNIT_CASE_PARAM(who_uses_them_keeps_the_frame, use_gen_params),
 	KUNIT_CASE(area_can_go_meanwhile),
 	KUNIT_CASE(only_frames_in_use_are_movable),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KUnit tests of what needs a kernel: page tables, struct pages, faults, and
- * the border with the buddy allocator, on areas of the running machine.
+ * KUnit tests of what needs a kernel: page tables, struct pages, and faults, on areas of
+ * the running machine.
  *
  * States, stock, pool and decisions are tested in user space.
  */
@@ -9,48 +9,6 @@
 #include <trace/events/dynmemmap.h>
 
 #include "areas.h"
-
-static bool take_areas(struct dynmemmap_area *areas, unsigned int nr)
-{
-	unsigned int i;
-
-	for (i = 0; i < nr; i++)
-		if (!dynmemmap_pool_take_area(&areas[i]))
-			break;
-	if (i == nr)
-		return true;
-	while (i)
-		give_area(&areas[--i]);
-	return false;
-}
-
-/*
- * The areas of a section of which nothing is mapped. The test has all of them to
- * itself: any other that is populated has a share in the page table.
- */
-static struct dynmemmap_area *take_section(struct kunit *test)
-{
-	struct dynmemmap_area *areas;
-	unsigned long section_nr;
-
-	if (!dynmemmap_enabled())
-		kunit_skip(test, "boot with dynamic_memmap=on");
-	for_each_present_section_nr(0, section_nr) {
-		areas = __nr_to_section(section_nr)->areas;
-		if (areas && dynmemmap_vmemmap_needs_table(areas) &&
-		    take_areas(areas, DYNMEMMAP_SECTION_NR_AREAS))
-			return areas;
-	}
-	kunit_skip(test, "no section of which nothing is mapped");
-}
-
-static void give_section(struct dynmemmap_area *areas)
-{
-	unsigned int i;
-
-	for (i = 0; i < DYNMEMMAP_SECTION_NR_AREAS; i++)
-		give_area(&areas[i]);
-}
 
 static void expect_free_pages(struct kunit *test, struct dynmemmap_area *area)
 {
@@ -118,8 +76,10 @@ static void unpopulate_returns_the_frames(struct kunit *test)
 	KUNIT_ASSERT_TRUE(test, dynmemmap_populate(area, "test"));
 	raw_spin_lock_irqsave(&node->lock, flags);
 	dynmemmap_vmemmap_unmap(area, frames);
+	dynmemmap_set_state(area, DYNMEMMAP_IDLE);
 	unmapped = !area_is_mapped(area);
 	dynmemmap_vmemmap_map(area, frames);
+	dynmemmap_set_state(area, DYNMEMMAP_SPLIT);
 	raw_spin_unlock_irqrestore(&node->lock, flags);
 	KUNIT_EXPECT_TRUE(test, unmapped);
 	expect_free_pages(test, area);
@@ -209,60 +169,6 @@ static void area_keeps_the_table_of_others(struct kunit *test)
 	give_section(areas);
 }
 
-static void lend_makes_a_free_block(struct kunit *test)
-{
-	struct dynmemmap_area *area = take_area(test);
-	unsigned long pfn = dynmemmap_area_pfn(area);
-	unsigned long nr_lent = dynmemmap_zone_pool(area->zone)->nr_lent;
-
-	/* Nothing is taken back, so that what has been lent can be looked at. */
-	CLASS(dynmemmap_range, range)(pfn, pfn);
-
-	KUNIT_ASSERT_TRUE(test, dynmemmap_area_lend(area, "test"));
-	KUNIT_EXPECT_EQ(test, area->owner, DYNMEMMAP_KERNEL);
-	KUNIT_EXPECT_TRUE(test, pfn_valid(pfn));
-	KUNIT_EXPECT_NOT_NULL(test, pfn_to_online_page(pfn));
-	KUNIT_EXPECT_GT(test, dynmemmap_zone_pool(area->zone)->nr_lent, nr_lent);
-}
-
-struct lend_watch {
-	struct task_struct *task;
-	unsigned long nr_areas;
-};
-
-static void watch_lend(void *data, u32 area_nr, int nid, const char *reason, u64 duration_ns)
-{
-	struct lend_watch *watch = data;
-
-	if (current == watch->task && irqs_disabled())
-		watch->nr_areas++;
-}
-
-/* More than was free before: what an interrupt needs is lent to it. */
-static void lend_works_with_interrupts_off(struct kunit *test)
-{
-	struct lend_watch watch = { .task = current };
-	struct page *page, *next;
-	unsigned long flags;
-	LIST_HEAD(pages);
-
-	if (!dynmemmap_enabled())
-		kunit_skip(test, "boot with dynamic_memmap=on");
-	KUNIT_ASSERT_EQ(test, register_trace_dynmemmap_lend(watch_lend, &watch), 0);
-	do {
-		local_irq_save(flags);
-		page = alloc_page(GFP_ATOMIC | __GFP_NOWARN);
-		local_irq_restore(flags);
-		if (page)
-			list_add(&page->lru, &pages);
-	} while (page && watch.nr_areas < 3);
-	unregister_trace_dynmemmap_lend(watch_lend, &watch);
-	tracepoint_synchronize_unregister();
-	KUNIT_EXPECT_EQ(test, watch.nr_areas, 3);
-	list_for_each_entry_safe(page, next, &pages, lru)
-		__free_page(page);
-}
-
 static void stray_read_is_repaired(struct kunit *test)
 {
 	struct dynmemmap_area *area = take_area(test);
@@ -307,21 +213,6 @@ static void nofault_read_is_refused(struct kunit *test)
 	give_area(area);
 }
 
-static void order_10_takes_a_pair(struct kunit *test)
-{
-	struct dynmemmap_area *area = take_area(test);
-	struct zone *zone = area->zone;
-	struct page *page;
-
-	give_area(area);
-	if (!__dynmemmap_can_lend(zone, MAX_PAGE_ORDER))
-		kunit_skip(test, "no two areas of a pair in the pool");
-	page = alloc_pages_node(zone_to_nid(zone), GFP_KERNEL | __GFP_NOWARN, MAX_PAGE_ORDER);
-	KUNIT_ASSERT_NOT_NULL(test, page);
-	memset(page_address(page), 0x5a, PAGE_SIZE << MAX_PAGE_ORDER);
-	__free_pages(page, MAX_PAGE_ORDER);
-}
-
 /* Also if it was in the list of areas in the pool when it was used. */
 static void huge_folio_is_looked_at_later(struct kunit *test)
 {
@@ -339,269 +230,6 @@ static void huge_folio_is_looked_at_later(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, area->marks & DYNMEMMAP_MARK_WARM);
 	folio_put(folio);
 }
-
-#ifdef CONFIG_ZONE_DEVICE
-static void device_area_has_what_is_used(struct kunit *test)
-{
-	struct dynmemmap_area *area = take_device_area(test);
-	unsigned long pfn = dynmemmap_area_pfn(area);
-	struct page *page = dynmemmap_area_page(area, 70);
-	/* Who gives the worker something to do must not meet it. */
-	CLASS(dynmemmap_range, range)(pfn, pfn);
-
-	KUNIT_EXPECT_FALSE(test, pfn_valid(pfn + 70));
-
-	use_device_area(test, area, 70, 1);
-	KUNIT_EXPECT_EQ(test, area->mapped, BIT(1));
-	KUNIT_EXPECT_TRUE(test, pfn_valid(pfn + 70));
-	KUNIT_EXPECT_FALSE(test, pfn_valid(pfn));
-	KUNIT_EXPECT_EQ(test, page_zonenum(page), ZONE_DEVICE);
-	KUNIT_EXPECT_TRUE(test, PageReserved(page));
-	KUNIT_EXPECT_PTR_EQ(test, page_pgmap(page), &test_pgmap);
-	KUNIT_EXPECT_EQ(test, page_ref_count(page), 0);
-
-	/* What is there already stays as it is. */
-	set_page_private(page, 4711);
-	use_device_area(test, area, 0, DYNMEMMAP_AREA_NR_PAGES);
-	KUNIT_EXPECT_EQ(test, area->mapped, DYNMEMMAP_ALL_VMEMMAP_PAGES);
-	KUNIT_EXPECT_EQ(test, page_private(page), 4711);
-
-	dynmemmap_device_hold(pfn);
-	dynmemmap_device_put(pfn);
-	dynmemmap_device_put(pfn);
-	KUNIT_EXPECT_FALSE(test, area_gives_up(area));
-	dynmemmap_device_put(pfn + 70);
-	set_page_count(page, 1);
-	KUNIT_EXPECT_FALSE(test, area_gives_up(area));
-	set_page_count(page, 0);
-	KUNIT_EXPECT_TRUE(test, area_gives_up(area));
-	give_device_area(area);
-}
-
-static void expect_device_page(struct kunit *test, struct page *page)
-{
-	KUNIT_EXPECT_FALSE(test, PageCompound(page));
-	KUNIT_EXPECT_PTR_EQ(test, page_pgmap(page), &test_pgmap);
-	KUNIT_EXPECT_EQ(test, page_zonenum(page), ZONE_DEVICE);
-	KUNIT_EXPECT_TRUE(test, PageReserved(page));
-}
-
-static void device_area_is_huge(struct kunit *test)
-{
-	struct dynmemmap_area *area = take_device_area(test);
-	unsigned long pfn = dynmemmap_area_pfn(area);
-	struct page *last = dynmemmap_area_page(area, DYNMEMMAP_AREA_NR_PAGES - 1);
-	struct folio *folio;
-	/* As above. */
-	CLASS(dynmemmap_range, range)(pfn, pfn);
-
-	use_device_area(test, area, 0, DYNMEMMAP_AREA_NR_PAGES);
-	KUNIT_EXPECT_EQ(test, area->state, DYNMEMMAP_HUGE);
-	KUNIT_EXPECT_EQ(test, area->mapped, BIT(0));
-	folio = device_folio_init(area);
-	KUNIT_EXPECT_PTR_EQ(test, page_folio(last), folio);
-	KUNIT_EXPECT_PTR_EQ(test, page_pgmap(last), &test_pgmap);
-	KUNIT_EXPECT_EQ(test, page_zonenum(last), ZONE_DEVICE);
-	KUNIT_EXPECT_EQ(test, page_size(&folio->page), PMD_SIZE);
-
-	/* A user of one page of it has the tails for himself; the folio stays whole. */
-	use_device_area(test, area, 511, 1);
-	KUNIT_EXPECT_EQ(test, area->state, DYNMEMMAP_SPLIT);
-	KUNIT_EXPECT_PTR_EQ(test, page_folio(last), folio);
-	set_page_private(last, 4711);
-	KUNIT_EXPECT_EQ(test, page_private(last), 4711);
-	set_page_private(last, 0);
-	dynmemmap_device_put(pfn + 511);
-	dax_folio_reset_order(folio);
-	dynmemmap_device_put(pfn);
-	expect_device_page(test, last);
-	KUNIT_EXPECT_TRUE(test, area_gives_up(area));
-	give_device_area(area);
-}
-
-static void device_area_changes_its_kind(struct kunit *test)
-{
-	struct dynmemmap_area *area = take_device_area(test);
-	unsigned long pfn = dynmemmap_area_pfn(area);
-	/* As above. */
-	CLASS(dynmemmap_range, range)(pfn, pfn);
-
-	/* Used as a whole, and before the worker passes for one page. */
-	use_device_area(test, area, 0, DYNMEMMAP_AREA_NR_PAGES);
-	dax_folio_reset_order(device_folio_init(area));
-	dynmemmap_device_put(pfn);
-	KUNIT_EXPECT_EQ(test, area->state, DYNMEMMAP_HUGE);
-	use_device_area(test, area, 10, 1);
-	KUNIT_EXPECT_EQ(test, area->state, DYNMEMMAP_SPLIT);
-	KUNIT_EXPECT_EQ(test, area->mapped, BIT(0));
-	expect_device_page(test, dynmemmap_area_page(area, 10));
-	dynmemmap_device_put(pfn + 10);
-
-	/* And the other way round: it has all struct pages until the worker passes. */
-	use_device_area(test, area, 0, DYNMEMMAP_AREA_NR_PAGES);
-	KUNIT_EXPECT_EQ(test, area->mapped, DYNMEMMAP_ALL_VMEMMAP_PAGES);
-	dax_folio_reset_order(device_folio_init(area));
-	dynmemmap_device_put(pfn);
-	KUNIT_EXPECT_TRUE(test, area_gives_up(area));
-
-	/* Who populates it while its user lets it go leaves tails behind. */
-	use_device_area(test, area, 0, DYNMEMMAP_AREA_NR_PAGES);
-	dax_folio_reset_order(device_folio_init(area));
-	use_device_area(test, area, 100, 1);
-	dynmemmap_device_put(pfn + 100);
-	dynmemmap_device_put(pfn);
-	KUNIT_EXPECT_EQ(test, area->state, DYNMEMMAP_SPLIT);
-	use_device_area(test, area, 100, 1);
-	expect_device_page(test, dynmemmap_area_page(area, 100));
-	expect_device_page(test, dynmemmap_area_page(area, 511));
-	dynmemmap_device_put(pfn + 100);
-	KUNIT_EXPECT_TRUE(test, area_gives_up(area));
-	give_device_area(area);
-}
-
-static void expect_busy(struct kunit *test, struct dynmemmap_area *area)
-{
-	const unsigned long pfn = dynmemmap_area_pfn(area);
-
-	KUNIT_EXPECT_PTR_EQ(test, dynmemmap_device_get(pfn + 100, 1, GFP_KERNEL),
-			    ERR_PTR(-EBUSY));
-}
-
-/* A copy of shared blocks is made without waiting for who has pinned them. */
-static void device_area_waits_for_pins(struct kunit *test)
-{
-	struct dynmemmap_area *area = take_device_area(test);
-	unsigned long pfn = dynmemmap_area_pfn(area);
-	struct page *last = dynmemmap_area_page(area, DYNMEMMAP_AREA_NR_PAGES - 1);
-	struct folio *folio;
-	/* As above. */
-	CLASS(dynmemmap_range, range)(pfn, pfn);
-
-	use_device_area(test, area, 0, DYNMEMMAP_AREA_NR_PAGES);
-	folio = device_folio_init(area);
-	KUNIT_EXPECT_FALSE(test, dynmemmap_device_detach(folio));
-	use_device_area(test, area, 0, DYNMEMMAP_AREA_NR_PAGES);
-	folio_set_count(folio, 1);
-	KUNIT_EXPECT_TRUE(test, dynmemmap_device_detach(folio));
-	/* There is another user, and then none. */
-	expect_busy(test, area);
-	dynmemmap_device_put(pfn);
-	KUNIT_EXPECT_FALSE(test, area_gives_up(area));
-	expect_busy(test, area);
-	/* An entry that maps all of it can have it as it is. */
-	use_device_area(test, area, 0, DYNMEMMAP_AREA_NR_PAGES);
-	KUNIT_EXPECT_FALSE(test, dynmemmap_device_attach(folio, 0));
-	KUNIT_EXPECT_TRUE(test, dynmemmap_device_attach(folio, DYNMEMMAP_AREA_ORDER));
-	KUNIT_EXPECT_FALSE(test, dynmemmap_device_attach(folio, DYNMEMMAP_AREA_ORDER));
-	KUNIT_EXPECT_TRUE(test, dynmemmap_device_detach(folio));
-	/* Who looks at all pages, because one has failed, sees them. */
-	dynmemmap_device_show(area);
-	KUNIT_EXPECT_TRUE(test, dynmemmap_device_is_shown(area));
-	expect_busy(test, area);
-	/* It goes where it came from. */
-	KUNIT_EXPECT_PTR_EQ(test, page_folio(last), folio);
-	KUNIT_EXPECT_EQ(test, folio_order(folio), DYNMEMMAP_AREA_ORDER);
-	page_ref_dec(&page_folio(last)->page);
-
-	use_device_area(test, area, 100, 1);
-	expect_device_page(test, dynmemmap_area_page(area, 0));
-	expect_device_page(test, dynmemmap_area_page(area, 100));
-	dynmemmap_device_put(pfn + 100);
-	KUNIT_EXPECT_TRUE(test, area_gives_up(area));
-	give_device_area(area);
-}
-
-/* Also where it never is without a user, because the device has made a part of it. */
-static void device_area_in_use_forgets_folios(struct kunit *test)
-{
-	struct dynmemmap_area *area = take_device_area(test);
-	unsigned long pfn = dynmemmap_area_pfn(area);
-	struct folio *folio;
-	/* As above. */
-	CLASS(dynmemmap_range, range)(pfn, pfn);
-
-	use_device_area(test, area, 0, DYNMEMMAP_AREA_NR_PAGES);
-	mark(area, DYNMEMMAP_MARK_MADE, true);
-	use_device_area(test, area, 0, DYNMEMMAP_AREA_NR_PAGES);
-	folio = device_folio_init(area);
-	folio_set_count(folio, 1);
-	KUNIT_EXPECT_TRUE(test, dynmemmap_device_detach(folio));
-	expect_busy(test, area);
-	folio_set_count(folio, 0);
-	/* Who is about to have it as it is. */
-	use_device_area(test, area, 0, DYNMEMMAP_AREA_NR_PAGES);
-	expect_busy(test, area);
-	dynmemmap_device_put(pfn);
-
-	use_device_area(test, area, 100, 1);
-	expect_device_page(test, dynmemmap_area_page(area, 0));
-	expect_device_page(test, dynmemmap_area_page(area, 100));
-	expect_device_page(test, dynmemmap_area_page(area, 511));
-	dynmemmap_device_put(pfn + 100);
-	mark(area, DYNMEMMAP_MARK_MADE, false);
-	dynmemmap_device_put(pfn);
-	KUNIT_EXPECT_TRUE(test, area_gives_up(area));
-	give_device_area(area);
-}
-
-static void device_keeps_what_it_has_made(struct kunit *test)
-{
-	struct dynmemmap_area *area = take_device_area(test);
-	unsigned long pfn = dynmemmap_area_pfn(area);
-	struct page *first = dynmemmap_area_page(area, 0), *last = first + 511;
-	unsigned int i;
-	/* As above. */
-	CLASS(dynmemmap_range, range)(pfn, pfn);
-
-	area->pgmap = &test_device_pgmap;
-	for (i = 0; i < 2; i++)
-		KUNIT_EXPECT_TRUE(test, dynmemmap_device_make(pfn, DYNMEMMAP_AREA_ORDER,
-							      GFP_KERNEL));
-	KUNIT_EXPECT_EQ(test, atomic_long_read(&area->nr_users), 1);
-	KUNIT_EXPECT_EQ(test, area->state, DYNMEMMAP_HUGE);
-	KUNIT_EXPECT_EQ(test, page_ref_count(first), 1);
-	KUNIT_EXPECT_EQ(test, page_ref_count(last), 0);
-
-	/* Who looks at all pages changes nothing. */
-	dynmemmap_device_show(area);
-	KUNIT_EXPECT_EQ(test, area->state, DYNMEMMAP_SPLIT);
-	KUNIT_EXPECT_PTR_EQ(test, &page_folio(last)->page, first);
-	KUNIT_EXPECT_EQ(test, folio_order(page_folio(last)), DYNMEMMAP_AREA_ORDER);
-	KUNIT_EXPECT_FALSE(test, area_gives_up(area));
-
-	mark(area, DYNMEMMAP_MARK_MADE, false);
-	dynmemmap_device_put(pfn);
-	KUNIT_EXPECT_TRUE(test, area_gives_up(area));
-	give_device_area(area);
-}
-
-static void device_makes_single_pages(struct kunit *test)
-{
-	struct dynmemmap_area *area = take_device_area(test);
-	unsigned long pfn = dynmemmap_area_pfn(area);
-	struct page *page = dynmemmap_area_page(area, 70);
-	/* As above. */
-	CLASS(dynmemmap_range, range)(pfn, pfn);
-
-	area->pgmap = &test_device_pgmap;
-	KUNIT_EXPECT_TRUE(test, dynmemmap_device_make(pfn + 70, 0, GFP_KERNEL));
-	KUNIT_EXPECT_EQ(test, area->mapped, BIT(1));
-	KUNIT_EXPECT_EQ(test, page_ref_count(page), 1);
-	KUNIT_EXPECT_PTR_EQ(test, page_pgmap(page), &test_device_pgmap);
-	get_page(page);
-	KUNIT_EXPECT_TRUE(test, dynmemmap_device_make(pfn + 200, 0, GFP_KERNEL));
-	KUNIT_EXPECT_EQ(test, area->mapped, BIT(1) | BIT(3));
-	KUNIT_EXPECT_EQ(test, atomic_long_read(&area->nr_users), 1);
-
-	/* One reference is the device's, another somebody's. */
-	mark(area, DYNMEMMAP_MARK_MADE, false);
-	dynmemmap_device_put(pfn);
-	KUNIT_EXPECT_FALSE(test, area_gives_up(area));
-	page_ref_dec(page);
-	KUNIT_EXPECT_TRUE(test, area_gives_up(area));
-	give_device_area(area);
-}
-#endif
 
 /* Frames other than its first that stand behind the struct pages of a folio. */
 static unsigned int nr_other_frames(struct folio *folio)
@@ -813,12 +441,9 @@ static struct kunit_case dynmemmap_cases[] = {
 	KUNIT_CASE(self_host_uses_the_area_itself),
 	KUNIT_CASE(table_goes_with_the_last_area),
 	KUNIT_CASE(area_keeps_the_table_of_others),
-	KUNIT_CASE(lend_makes_a_free_block),
-	KUNIT_CASE(lend_works_with_interrupts_off),
 	KUNIT_CASE(stray_read_is_repaired),
 	KUNIT_CASE(late_reference_is_refused),
 	KUNIT_CASE(nofault_read_is_refused),
-	KUNIT_CASE(order_10_takes_a_pair),
 	KUNIT_CASE(huge_folio_shares_its_tails),
 	KUNIT_CASE(populated_huge_folio_can_be_written),
 	KUNIT_CASE(freed_huge_folio_can_become_idle),
@@ -829,15 +454,6 @@ static struct kunit_case dynmemmap_cases[] = {
 	KUNIT_CASE(huge_folio_is_looked_at_later),
 	KUNIT_CASE(part_shares_its_tails),
 	KUNIT_CASE(freed_part_gets_its_tails),
-#ifdef CONFIG_ZONE_DEVICE
-	KUNIT_CASE(device_area_has_what_is_used),
-	KUNIT_CASE(device_area_is_huge),
-	KUNIT_CASE(device_area_changes_its_kind),
-	KUNIT_CASE(device_area_waits_for_pins),
-	KUNIT_CASE(device_area_in_use_forgets_folios),
-	KUNIT_CASE(device_keeps_what_it_has_made),
-	KUNIT_CASE(device_makes_single_pages),
-#endif
 	{}
 };
 
