@@ -1,0 +1,23 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The memory of a BPF arena is allocated with interrupts off, by who may not wait for any
+# lock: all of it is there, and comes back.
+#
+# kernels: dynamic
+# also: stock debug
+# mem: 2G
+# append: dynamic_memmap=on
+
+. "$DYNMEMMAP/tests/guest/lib.sh"
+
+# As much as there is, but for what the machine needs to go on.
+mib=1536
+[[ $KERNEL != debug ]] || mib=512
+! dm_on || remember_memmap
+expect_success "all of an arena can be used" "$DYNMEMMAP/tests/guest/arena.py" $mib
+expect_success "and once more" "$DYNMEMMAP/tests/guest/arena.py" $mib
+! dm_on || expect_memmap_back 10
+expect_consistent
+
+finish
