@@ -175,28 +175,19 @@ void dynmemmap_area_prepare_free(struct dynmemmap_area *area)
 
 /**
  * dynmemmap_area_allocate() - make allocated unmovable pages of an area
- * @area:	an area that is MOVING and populated
+ * @area:	an area that is MOVING and populated, and does not host its own struct pages
  *
- * They have no references yet, and can be freed one by one. An area that hosts
- * its own struct pages goes back to the pool instead.
+ * They have no references yet, and can be freed one by one.
  *
- * Context: any but NMI; takes zone->lock.
- * Return: true if the pages are the caller's.
+ * Context: any; zone->lock held.
  */
-bool dynmemmap_area_allocate(struct dynmemmap_area *area)
+void dynmemmap_area_allocate(struct dynmemmap_area *area)
 {
-	struct page *page = dynmemmap_area_page(area, 0);
-
-	if (dynmemmap_vmemmap_is_self_hosted(area)) {
-		area_give_back(area);
-		return false;
-	}
+	lockdep_assert_held(&area->zone->lock);
 	dynmemmap_area_prepare_use(area);
 	area->flags &= ~DYNMEMMAP_AREA_RAW;
-	guard(spinlock_irqsave)(&area->zone->lock);
 	dynmemmap_set_owner(area, DYNMEMMAP_KERNEL);
-	init_pageblock_migratetype(page, MIGRATE_UNMOVABLE, false);
-	return true;
+	init_pageblock_migratetype(dynmemmap_area_page(area, 0), MIGRATE_UNMOVABLE, false);
 }
 
 /**
@@ -349,18 +340,6 @@ unsigned long __dynmemmap_alloc_prepare(struct zone *zone, unsigned int order,
 	return min(nr_blocks, max(DYNMEMMAP_AREA_NR_PAGES >> order, 1UL));
 }
 
-/* Frames for one area, though nobody can be waited for. */
-static bool frames_take_locked(struct dynmemmap_node *node, struct zone *zone,
-			       struct page **frames)
-{
-	const unsigned int nr_left = DYNMEMMAP_RESERVE_NOFAIL_FRAMES;
-	struct dynmemmap_stock *stock = &node->stock;
-
-	return dynmemmap_stock_take(stock, DYNMEMMAP_POPULATE_NR_FRAMES, nr_left, frames) ||
-	       (dynmemmap_donate_locked(node, zone) &&
-		dynmemmap_stock_take(stock, DYNMEMMAP_POPULATE_NR_FRAMES, nr_left, frames));
-}
-
 /* Return: a populated area of the pool, which stays there; NULL if there is none now. */
 static struct dynmemmap_area *pool_try_populate(struct zone *zone)
 {
@@ -368,19 +347,15 @@ static struct dynmemmap_area *pool_try_populate(struct zone *zone)
 	struct page *frames[DYNMEMMAP_POPULATE_NR_FRAMES];
 	struct dynmemmap_area *area = NULL;
 	unsigned long flags;
-	unsigned int i;
 
 	if (!raw_spin_trylock_irqsave(&node->lock, flags))
 		return NULL;
-	if (!frames_take_locked(node, zone, frames))
-		goto unlock;
-	area = dynmemmap_pool_first(dynmemmap_zone_pool(zone));
-	if (area)
-		dynmemmap_populate_locked(area, frames, "allocation");
-	for (i = 0; i < DYNMEMMAP_POPULATE_NR_FRAMES; i++)
-		if (frames[i])
-			dynmemmap_stock_put(&node->stock, frames[i]);
-unlock:
+	if (dynmemmap_frames_take_locked(node, zone, frames)) {
+		area = dynmemmap_pool_first(dynmemmap_zone_pool(zone));
+		if (area)
+			dynmemmap_populate_locked(area, frames, "allocation");
+		dynmemmap_frames_put_locked(node, frames, DYNMEMMAP_POPULATE_NR_FRAMES);
+	}
 	raw_spin_unlock_irqrestore(&node->lock, flags);
 	return area;
 }

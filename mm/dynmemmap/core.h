@@ -292,11 +292,14 @@ static inline bool dynmemmap_should_fail(void) { return false; }
 bool dynmemmap_frames_try_take(struct dynmemmap_node *node, struct page **frames, u8 wanted,
 			       unsigned int nr_left);
 bool dynmemmap_frames_take(struct dynmemmap_node *node, struct page **frames, u8 wanted);
+bool dynmemmap_frames_take_locked(struct dynmemmap_node *node, struct zone *zone,
+				  struct page **frames);
 void dynmemmap_frames_put(struct dynmemmap_node *node, struct page **frames,
 			  unsigned int nr_frames);
+void dynmemmap_frames_put_locked(struct dynmemmap_node *node, struct page **frames,
+				 unsigned int nr_frames);
 bool dynmemmap_frames_buy(struct dynmemmap_node *node, struct page **frames, u8 wanted,
 			  gfp_t gfp);
-bool dynmemmap_donate_locked(struct dynmemmap_node *node, struct zone *zone);
 bool dynmemmap_stock_is_low(struct dynmemmap_node *node);
 bool dynmemmap_stock_provide(struct dynmemmap_node *node, unsigned long nr_areas, gfp_t gfp);
 void dynmemmap_stock_refill(struct work_struct *work);
@@ -313,7 +316,7 @@ void dynmemmap_pool_give(struct list_head *areas);
 void dynmemmap_pool_give_last(struct list_head *areas);
 void dynmemmap_area_prepare_use(struct dynmemmap_area *area);
 void dynmemmap_area_prepare_free(struct dynmemmap_area *area);
-bool dynmemmap_area_allocate(struct dynmemmap_area *area);
+void dynmemmap_area_allocate(struct dynmemmap_area *area);
 void dynmemmap_note_lend(struct dynmemmap_area *area, const char *reason, u64 start);
 void dynmemmap_note_take_back(struct dynmemmap_area *area, const char *reason, u64 start);
 bool dynmemmap_area_lend(struct dynmemmap_area *area, const char *reason);

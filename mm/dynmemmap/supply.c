@@ -36,9 +36,24 @@ static_assert(1 << FRAMES_ORDER == DYNMEMMAP_AREA_NR_FRAMES);
 void dynmemmap_frames_put(struct dynmemmap_node *node, struct page **frames,
 			  unsigned int nr_frames)
 {
+	guard(raw_spinlock_irqsave)(&node->lock);
+	dynmemmap_frames_put_locked(node, frames, nr_frames);
+}
+
+/**
+ * dynmemmap_frames_put_locked() - the same for who has the lock already
+ * @node:	as for dynmemmap_frames_put()
+ * @frames:	as for dynmemmap_frames_put()
+ * @nr_frames:	as for dynmemmap_frames_put()
+ *
+ * Context: any; dynmemmap_node.lock held.
+ */
+void dynmemmap_frames_put_locked(struct dynmemmap_node *node, struct page **frames,
+				 unsigned int nr_frames)
+{
 	unsigned int i;
 
-	guard(raw_spinlock_irqsave)(&node->lock);
+	lockdep_assert_held(&node->lock);
 	for (i = 0; i < nr_frames; i++)
 		if (frames[i])
 			dynmemmap_stock_put(&node->stock, frames[i]);
@@ -105,15 +120,7 @@ static void area_donate_locked(struct dynmemmap_node *node, struct zone *zone,
 	dynmemmap_note_lend(area, "stock", start);
 }
 
-/**
- * dynmemmap_donate_locked() - have an area of a zone fill the stock
- * @node:	the node of the stock
- * @zone:	the zone, of the same node
- *
- * Context: any; zone->lock and dynmemmap_node.lock held.
- * Return: true if the stock has at least 503 frames more.
- */
-bool dynmemmap_donate_locked(struct dynmemmap_node *node, struct zone *zone)
+static bool zone_donate_locked(struct dynmemmap_node *node, struct zone *zone)
 {
 	struct dynmemmap_area *area = dynmemmap_pool_first(dynmemmap_zone_pool(zone));
 
@@ -122,52 +129,87 @@ bool dynmemmap_donate_locked(struct dynmemmap_node *node, struct zone *zone)
 	return area;
 }
 
-static bool area_donate(struct dynmemmap_node *node, struct zone *zone)
+static bool zone_donate(struct dynmemmap_node *node, struct zone *zone)
 {
 	if (!READ_ONCE(dynmemmap_zone_pool(zone)->nr_areas))
 		return false;
 	guard(spinlock_irqsave)(&zone->lock);
 	guard(raw_spinlock_irqsave)(&node->lock);
-	return dynmemmap_donate_locked(node, zone);
+	return zone_donate_locked(node, zone);
 }
 
-/* An area of the pool becomes 512 allocated pages, all of them in the stock. */
-static bool area_cut(struct dynmemmap_node *node, struct zone *zone)
+/*
+ * An area of the pool becomes 512 allocated pages.
+ * Return: the area, or NULL if there is none or not the frames for its struct pages.
+ */
+static struct dynmemmap_area *area_cut_begin(struct dynmemmap_node *node, struct zone *zone)
 {
+	struct dynmemmap_pool *pool = dynmemmap_zone_pool(zone);
 	struct page *frames[DYNMEMMAP_POPULATE_NR_FRAMES];
-	struct dynmemmap_area *area;
+	struct dynmemmap_area *area = dynmemmap_pool_first(pool);
 	u64 start = local_clock();
-	struct page *first;
+
+	if (!area ||
+	    !dynmemmap_stock_take(&node->stock, DYNMEMMAP_POPULATE_NR_FRAMES, 0, frames))
+		return NULL;
+	dynmemmap_populate_locked(area, frames, "stock");
+	dynmemmap_frames_put_locked(node, frames, DYNMEMMAP_POPULATE_NR_FRAMES);
+	if (dynmemmap_vmemmap_is_self_hosted(area)) {
+		dynmemmap_pool_move_last(pool, area);
+		return NULL;
+	}
+	dynmemmap_pool_remove_free(zone, area);
+	dynmemmap_area_allocate(area);
+	memmap_pages_add(DYNMEMMAP_AREA_NR_PAGES);
+	dynmemmap_note_lend(area, "stock", start);
+	return area;
+}
+
+/* All of the pages join the stock. */
+static void area_cut_end(struct dynmemmap_node *node, struct dynmemmap_area *area)
+{
+	struct page *page = dynmemmap_area_page(area, 0);
+	struct page *end = page + DYNMEMMAP_AREA_NR_PAGES;
+
+	lockdep_assert_held(&node->lock);
+	for (; page < end; page++) {
+		clear_page_tag_ref(page);
+		set_page_refcounted(page);
+		dynmemmap_stock_add_single(&node->stock, page);
+	}
+}
+
+/* With both locks held, nobody can note who owns the pages. */
+static void zone_cut_locked(struct dynmemmap_node *node, struct zone *zone)
+{
+	struct dynmemmap_area *area = area_cut_begin(node, zone);
+
+	if (area)
+		area_cut_end(node, area);
+}
+
+static bool zone_cut(struct dynmemmap_node *node, struct zone *zone)
+{
+	struct dynmemmap_area *area;
 	unsigned int i;
 
-	if (!dynmemmap_frames_try_take(node, frames, DYNMEMMAP_ALL_VMEMMAP_PAGES, 0))
+	if (!READ_ONCE(dynmemmap_zone_pool(zone)->nr_areas))
 		return false;
-	area = dynmemmap_pool_take(zone);
-	if (!area) {
-		dynmemmap_frames_put(node, frames, DYNMEMMAP_POPULATE_NR_FRAMES);
-		return false;
+	scoped_guard(spinlock_irqsave, &zone->lock) {
+		guard(raw_spinlock_irqsave)(&node->lock);
+		area = area_cut_begin(node, zone);
 	}
-	dynmemmap_populate_with(area, frames, "stock", start);
-	if (!dynmemmap_area_allocate(area))
+	if (!area)
 		return false;
-	dynmemmap_note_lend(area, "stock", start);
-
-	first = dynmemmap_area_page(area, 0);
-	for (i = 0; i < DYNMEMMAP_AREA_NR_PAGES; i++) {
-		/* Nor may anybody be woken: the locks of the scheduler may be held. */
-		set_page_owner(first + i, 0, __GFP_HIGH | __GFP_NOWARN);
-		clear_page_tag_ref(first + i);
-	}
-	memmap_pages_add(DYNMEMMAP_AREA_NR_PAGES);
+	/* Nor may anybody be woken: the locks of the scheduler may be held. */
+	for (i = 0; i < DYNMEMMAP_AREA_NR_PAGES; i++)
+		set_page_owner(dynmemmap_area_page(area, i), 0, __GFP_HIGH | __GFP_NOWARN);
 	guard(raw_spinlock_irqsave)(&node->lock);
-	for (i = 0; i < DYNMEMMAP_AREA_NR_PAGES; i++) {
-		set_page_refcounted(first + i);
-		dynmemmap_stock_add_single(&node->stock, first + i);
-	}
+	area_cut_end(node, area);
 	return true;
 }
 
-typedef bool (*area_supply)(struct dynmemmap_node *node, struct zone *zone);
+typedef bool (*zone_supply)(struct dynmemmap_node *node, struct zone *zone);
 
 /* What low zones keep for those who can use no other is kept from the stock, too. */
 static bool zone_can_spare_area(struct zone *zone)
@@ -177,7 +219,7 @@ static bool zone_can_spare_area(struct zone *zone)
 }
 
 /* From the highest zone that has unmovable memory, and has an area to spare. */
-static bool node_supply(struct dynmemmap_node *node, area_supply supply)
+static bool node_supply(struct dynmemmap_node *node, zone_supply supply)
 {
 	struct zone *zones = NODE_DATA(node->nid)->node_zones;
 	int zid;
@@ -197,10 +239,10 @@ static bool node_donate(struct dynmemmap_node *node)
 	struct zone *zones = NODE_DATA(node->nid)->node_zones;
 	int zid;
 
-	if (node_supply(node, area_donate))
+	if (node_supply(node, zone_donate))
 		return true;
 	for (zid = ZONE_MOVABLE; zid >= 0; zid--)
-		if (area_donate(node, &zones[zid]))
+		if (zone_donate(node, &zones[zid]))
 			return true;
 	return false;
 }
@@ -281,7 +323,34 @@ static bool frames_take(struct dynmemmap_node *node, struct page **frames, u8 wa
 	if (dynmemmap_stock_is_low(node)) {
 		dynmemmap_worker_kick(node);
 		if (READ_ONCE(node->stock.nr_free) < CUT_BELOW_FRAMES)
-			node_supply(node, area_cut);
+			node_supply(node, zone_cut);
+	}
+	return true;
+}
+
+/**
+ * dynmemmap_frames_take_locked() - frames for one area, though nobody can be waited for
+ * @node:	the node of the area
+ * @zone:	a zone of that node, whose areas may fill the stock
+ * @frames:	where to put DYNMEMMAP_POPULATE_NR_FRAMES struct pages
+ *
+ * Context: any; zone->lock and dynmemmap_node.lock held.
+ * Return: true with all of them, false with none.
+ */
+bool dynmemmap_frames_take_locked(struct dynmemmap_node *node, struct zone *zone,
+				  struct page **frames)
+{
+	const unsigned int nr_left = DYNMEMMAP_RESERVE_NOFAIL_FRAMES;
+	struct dynmemmap_stock *stock = &node->stock;
+
+	while (!dynmemmap_stock_take(stock, DYNMEMMAP_POPULATE_NR_FRAMES, nr_left, frames)) {
+		if (!zone_donate_locked(node, zone))
+			return false;
+	}
+	if (dynmemmap_stock_is_low(node)) {
+		dynmemmap_worker_kick(node);
+		if (stock->nr_free < CUT_BELOW_FRAMES)
+			zone_cut_locked(node, zone);
 	}
 	return true;
 }
