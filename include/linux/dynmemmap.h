@@ -700,7 +700,7 @@ static inline bool dynmemmap_device_init(unsigned long pfn, struct dev_pagemap *
  * @gfp: how hard to try
  *
  * Who wants a part of a huge page that no file has any more, but somebody has pinned, waits
- * until it is unpinned.
+ * a moment, and has to let go of all locks and try again if that was not enough.
  *
  * Context: process context, may sleep.
  * Return: the area, which keeps them until dynmemmap_device_put_area(); NULL if they

@@ -10,10 +10,14 @@
 #include <linux/dax.h>
 #include <linux/memremap.h>
 #include <linux/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/wait_bit.h>
 
 #include "core.h"
 #include "../internal.h"
+
+/* How long locks are held while somebody waits for a page to be unpinned. */
+#define PINS_TIMEOUT	(HZ / 10)
 
 /* Held while struct pages are taken away, and for the first user of an area. */
 static DEFINE_MUTEX(dynmemmap_device_mutex);
@@ -81,11 +85,23 @@ static bool area_has_detached(const struct dynmemmap_area *area)
 	return READ_ONCE(area->marks) & DYNMEMMAP_MARK_DETACHED;
 }
 
-static void area_mark_detached(struct dynmemmap_area *area, bool detached)
+/* Those who wait for it in area_wait_for_pins(). */
+static void area_wake(struct dynmemmap_area *area)
+{
+	wake_up_var(dynmemmap_area_page(area, 0));
+}
+
+static void area_mark_detached(struct dynmemmap_area *area)
 {
 	guard(raw_spinlock_irqsave)(&dynmemmap_area_node(area)->lock);
-	WRITE_ONCE(area->marks, detached ? area->marks | DYNMEMMAP_MARK_DETACHED :
-					   area->marks & ~DYNMEMMAP_MARK_DETACHED);
+	WRITE_ONCE(area->marks, area->marks | DYNMEMMAP_MARK_DETACHED);
+}
+
+static void area_unmark_detached(struct dynmemmap_area *area)
+{
+	scoped_guard(raw_spinlock_irqsave, &dynmemmap_area_node(area)->lock)
+		WRITE_ONCE(area->marks, area->marks & ~DYNMEMMAP_MARK_DETACHED);
+	area_wake(area);
 }
 
 /* Is it pinned? */
@@ -141,7 +157,7 @@ static int area_reset_detached(struct dynmemmap_area *area, bool huge)
 	if (area_is_pinned(area) || atomic_long_read(&area->nr_users) > area_is_made(area))
 		return -EBUSY;
 	area_reset_folio(area);
-	area_mark_detached(area, false);
+	area_unmark_detached(area);
 	return 0;
 }
 
@@ -170,21 +186,14 @@ static int area_prepare_use(struct dynmemmap_area *area, bool huge)
 	return 0;
 }
 
-/* Those who wait for it in area_wait_for_pins(). */
-static void area_wake(struct dynmemmap_area *area)
-{
-	wake_up_var(dynmemmap_area_page(area, 0));
-}
-
 static void area_unuse(struct dynmemmap_area *area)
 {
-	const bool detached = area_has_detached(area);
-
 	if (unlikely(atomic_long_dec_and_test(&area->nr_users))) {
 		dynmemmap_repairs_add(area);
 		dynmemmap_worker_kick(dynmemmap_area_node(area));
 	}
-	if (unlikely(detached))
+	/* It may have been detached meanwhile. */
+	if (unlikely(area_has_detached(area)))
 		area_wake(area);
 }
 
@@ -221,8 +230,8 @@ static int area_use(struct dynmemmap_area *area, bool huge)
 static bool area_has_pinned(struct dynmemmap_area *area)
 {
 	guard(raw_spinlock_irqsave)(&dynmemmap_area_node(area)->lock);
-	/* Without struct pages it is not, nor are they to be looked at. */
-	if (area->state == DYNMEMMAP_IDLE)
+	/* Without its first struct page it is not; and a read could not be repaired here. */
+	if (!(area->mapped & BIT(0)))
 		return false;
 	if (area_has_detached(area))
 		return area_is_pinned(area) ||
@@ -231,13 +240,16 @@ static bool area_has_pinned(struct dynmemmap_area *area)
 }
 
 /*
- * Whoever unpins the last page wakes the waiters, see free_zone_device_folio().
- * Return: 0, or -ERESTARTSYS if the task is killed.
+ * Whoever unpins the last page wakes the waiters, see free_zone_device_folio(). They hold
+ * locks of the file system, which others may need before they can do that.
+ * Return: 0; -EBUSY if it takes too long for that, -EINTR if the task is killed.
  */
 static int area_wait_for_pins(struct dynmemmap_area *area)
 {
-	might_sleep();
-	return wait_var_event_killable(dynmemmap_area_page(area, 0), !area_has_pinned(area));
+	if (wait_var_event_timeout(dynmemmap_area_page(area, 0), !area_has_pinned(area),
+				   PINS_TIMEOUT))
+		return 0;
+	return fatal_signal_pending(current) ? -EINTR : -EBUSY;
 }
 
 /*
@@ -246,11 +258,10 @@ static int area_wait_for_pins(struct dynmemmap_area *area)
  */
 static int area_use_waiting(struct dynmemmap_area *area, bool huge)
 {
-	int err;
+	int err = area_use(area, huge);
 
-	do {
-		err = area_use(area, huge);
-	} while (err == -EBUSY && !huge && !(err = area_wait_for_pins(area)));
+	if (err == -EBUSY && !huge)
+		err = area_wait_for_pins(area) ?: area_use(area, huge);
 	return err;
 }
 
@@ -362,7 +373,7 @@ bool __dynmemmap_device_detach(struct folio *folio)
 	if (!area || folio_order(folio) != DYNMEMMAP_AREA_ORDER || !area_is_pinned(area))
 		return false;
 	/* Who finds it without a file knows why. */
-	area_mark_detached(area, true);
+	area_mark_detached(area);
 	WRITE_ONCE(folio->mapping, NULL);
 	WRITE_ONCE(folio->share, 0);
 	area_unuse(area);
@@ -375,8 +386,7 @@ bool __dynmemmap_device_attach(struct folio *folio, unsigned int order)
 
 	if (!area || order != DYNMEMMAP_AREA_ORDER || !area_has_detached(area))
 		return false;
-	area_mark_detached(area, false);
-	area_wake(area);
+	area_unmark_detached(area);
 	return true;
 }
 

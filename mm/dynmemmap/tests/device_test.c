@@ -7,7 +7,6 @@
 #include <linux/delay.h>
 #include <linux/kthread.h>
 #include <linux/mm.h>
-#include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 
 #include "areas.h"
@@ -138,13 +137,19 @@ struct waiter {
 	struct task_struct *task;
 };
 
+static struct dynmemmap_area *get_part(struct dynmemmap_area *area)
+{
+	return dynmemmap_device_get(dynmemmap_area_pfn(area) + 100, 1, GFP_KERNEL);
+}
+
 static int waiter_run(void *data)
 {
 	struct waiter *waiter = data;
 
-	allow_signal(SIGKILL);
-	waiter->result = dynmemmap_device_get(dynmemmap_area_pfn(waiter->area) + 100, 1,
-					      GFP_KERNEL);
+	/* As a page fault that comes again. */
+	do {
+		waiter->result = get_part(waiter->area);
+	} while (waiter->result == ERR_PTR(-EBUSY));
 	complete(&waiter->done);
 	return 0;
 }
@@ -158,26 +163,22 @@ static void waiter_start(struct kunit *test, struct waiter *waiter, struct dynme
 	get_task_struct(waiter->task);
 	wake_up_process(waiter->task);
 	while (!completion_done(&waiter->done) &&
-	       READ_ONCE(waiter->task->__state) != TASK_KILLABLE)
+	       READ_ONCE(waiter->task->__state) != TASK_UNINTERRUPTIBLE)
 		fsleep(100);
 	KUNIT_EXPECT_FALSE(test, completion_done(&waiter->done));
 }
 
-static void waiter_end(struct kunit *test, struct waiter *waiter, struct dynmemmap_area *result)
+static void waiter_end(struct kunit *test, struct waiter *waiter)
 {
 	wait_for_completion(&waiter->done);
 	put_task_struct(waiter->task);
-	KUNIT_EXPECT_PTR_EQ(test, waiter->result, result);
+	KUNIT_EXPECT_PTR_EQ(test, waiter->result, waiter->area);
 }
 
-/* Who waits can be killed. */
+/* And goes on to be. */
 static void expect_busy(struct kunit *test, struct dynmemmap_area *area)
 {
-	struct waiter waiter;
-
-	waiter_start(test, &waiter, area);
-	send_sig(SIGKILL, waiter.task, 1);
-	waiter_end(test, &waiter, ERR_PTR(-ERESTARTSYS));
+	KUNIT_EXPECT_PTR_EQ(test, get_part(area), ERR_PTR(-EBUSY));
 }
 
 /* A copy of shared blocks is made without waiting for who has pinned them. */
@@ -217,7 +218,7 @@ static void device_area_waits_for_pins(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, page_folio(last), folio);
 	KUNIT_EXPECT_EQ(test, folio_order(folio), DYNMEMMAP_AREA_ORDER);
 	put_page(last);
-	waiter_end(test, &waiter, area);
+	waiter_end(test, &waiter);
 
 	expect_device_page(test, dynmemmap_area_page(area, 0));
 	expect_device_page(test, dynmemmap_area_page(area, 100));
@@ -248,7 +249,7 @@ static void device_area_in_use_forgets_folios(struct kunit *test)
 	use_device_area(test, area, 0, DYNMEMMAP_AREA_NR_PAGES);
 	waiter_start(test, &waiter, area);
 	dynmemmap_device_put(pfn);
-	waiter_end(test, &waiter, area);
+	waiter_end(test, &waiter);
 
 	expect_device_page(test, dynmemmap_area_page(area, 0));
 	expect_device_page(test, dynmemmap_area_page(area, 100));

@@ -73,6 +73,7 @@ static inline bool dynmemmap_tail_fault(struct pt_regs *regs, unsigned long addr
 static inline bool dynmemmap_fault(struct pt_regs *regs, unsigned long error_code,
 				   unsigned long address)
 {
+	const bool forbidden = error_code & X86_PF_WRITE && error_code & X86_PF_PROT;
 	bool is_cmpxchg, write;
 	struct insn insn;
 
@@ -82,11 +83,10 @@ static inline bool dynmemmap_fault(struct pt_regs *regs, unsigned long error_cod
 		return true;
 	is_cmpxchg = error_code & X86_PF_WRITE && dynmemmap_is_cmpxchg(regs->ip, &insn);
 	write = error_code & X86_PF_WRITE && !is_cmpxchg;
-	if (error_code & X86_PF_WRITE && error_code & X86_PF_PROT)
-		return (is_cmpxchg && dynmemmap_cmpxchg_fails(regs, &insn, address)) ||
-		       dynmemmap_tail_fault(regs, address, write) ||
-		       dynmemmap_repair(address, true, true, regs->ip);
-	if (!dynmemmap_repair(address, write, error_code & X86_PF_PROT, regs->ip))
+	if (forbidden && ((is_cmpxchg && dynmemmap_cmpxchg_fails(regs, &insn, address)) ||
+			  dynmemmap_tail_fault(regs, address, write)))
+		return true;
+	if (!dynmemmap_repair(address, write || forbidden, error_code & X86_PF_PROT, regs->ip))
 		return false;
 	/* A page table may have been replaced: forget where the old one was. */
 	__flush_tlb_all();
