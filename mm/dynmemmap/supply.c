@@ -129,20 +129,25 @@ static bool zone_donate_locked(struct dynmemmap_node *node, struct zone *zone)
 	return area;
 }
 
-static bool zone_donate(struct dynmemmap_node *node, struct zone *zone)
+/* All pages of an area that nobody else has join the stock. */
+static void area_join_stock(struct dynmemmap_node *node, struct dynmemmap_area *area)
 {
-	if (!READ_ONCE(dynmemmap_zone_pool(zone)->nr_areas))
-		return false;
-	guard(spinlock_irqsave)(&zone->lock);
-	guard(raw_spinlock_irqsave)(&node->lock);
-	return zone_donate_locked(node, zone);
+	struct page *page = dynmemmap_area_page(area, 0);
+	struct page *end = page + DYNMEMMAP_AREA_NR_PAGES;
+
+	lockdep_assert_held(&node->lock);
+	memmap_pages_add(DYNMEMMAP_AREA_NR_PAGES);
+	for (; page < end; page++) {
+		/* It waits for no lock then, nor wakes anybody. */
+		set_page_owner(page, 0, __GFP_HIGH | __GFP_NOWARN);
+		clear_page_tag_ref(page);
+		set_page_refcounted(page);
+		dynmemmap_stock_add_single(&node->stock, page);
+	}
 }
 
-/*
- * An area of the pool becomes 512 allocated pages.
- * Return: the area, or NULL if there is none or not the frames for its struct pages.
- */
-static struct dynmemmap_area *area_cut_begin(struct dynmemmap_node *node, struct zone *zone)
+/* An area of the pool becomes 512 allocated pages, all of them in the stock. */
+static bool zone_cut_locked(struct dynmemmap_node *node, struct zone *zone)
 {
 	struct dynmemmap_pool *pool = dynmemmap_zone_pool(zone);
 	struct page *frames[DYNMEMMAP_POPULATE_NR_FRAMES];
@@ -151,65 +156,30 @@ static struct dynmemmap_area *area_cut_begin(struct dynmemmap_node *node, struct
 
 	if (!area ||
 	    !dynmemmap_stock_take(&node->stock, DYNMEMMAP_POPULATE_NR_FRAMES, 0, frames))
-		return NULL;
+		return false;
 	dynmemmap_populate_locked(area, frames, "stock");
 	dynmemmap_frames_put_locked(node, frames, DYNMEMMAP_POPULATE_NR_FRAMES);
 	if (dynmemmap_vmemmap_is_self_hosted(area)) {
 		dynmemmap_pool_move_last(pool, area);
-		return NULL;
+		return false;
 	}
 	dynmemmap_pool_remove_free(zone, area);
 	dynmemmap_area_allocate(area);
-	memmap_pages_add(DYNMEMMAP_AREA_NR_PAGES);
+	area_join_stock(node, area);
 	dynmemmap_note_lend(area, "stock", start);
-	return area;
-}
-
-/* All of the pages join the stock. */
-static void area_cut_end(struct dynmemmap_node *node, struct dynmemmap_area *area)
-{
-	struct page *page = dynmemmap_area_page(area, 0);
-	struct page *end = page + DYNMEMMAP_AREA_NR_PAGES;
-
-	lockdep_assert_held(&node->lock);
-	for (; page < end; page++) {
-		clear_page_tag_ref(page);
-		set_page_refcounted(page);
-		dynmemmap_stock_add_single(&node->stock, page);
-	}
-}
-
-/* With both locks held, nobody can note who owns the pages. */
-static void zone_cut_locked(struct dynmemmap_node *node, struct zone *zone)
-{
-	struct dynmemmap_area *area = area_cut_begin(node, zone);
-
-	if (area)
-		area_cut_end(node, area);
-}
-
-static bool zone_cut(struct dynmemmap_node *node, struct zone *zone)
-{
-	struct dynmemmap_area *area;
-	unsigned int i;
-
-	if (!READ_ONCE(dynmemmap_zone_pool(zone)->nr_areas))
-		return false;
-	scoped_guard(spinlock_irqsave, &zone->lock) {
-		guard(raw_spinlock_irqsave)(&node->lock);
-		area = area_cut_begin(node, zone);
-	}
-	if (!area)
-		return false;
-	/* Nor may anybody be woken: the locks of the scheduler may be held. */
-	for (i = 0; i < DYNMEMMAP_AREA_NR_PAGES; i++)
-		set_page_owner(dynmemmap_area_page(area, i), 0, __GFP_HIGH | __GFP_NOWARN);
-	guard(raw_spinlock_irqsave)(&node->lock);
-	area_cut_end(node, area);
 	return true;
 }
 
 typedef bool (*zone_supply)(struct dynmemmap_node *node, struct zone *zone);
+
+static bool zone_supply_stock(struct dynmemmap_node *node, struct zone *zone, zone_supply supply)
+{
+	if (!READ_ONCE(dynmemmap_zone_pool(zone)->nr_areas))
+		return false;
+	guard(spinlock_irqsave)(&zone->lock);
+	guard(raw_spinlock_irqsave)(&node->lock);
+	return supply(node, zone);
+}
 
 /* What low zones keep for those who can use no other is kept from the stock, too. */
 static bool zone_can_spare_area(struct zone *zone)
@@ -225,7 +195,8 @@ static bool node_supply(struct dynmemmap_node *node, zone_supply supply)
 	int zid;
 
 	for (zid = ZONE_NORMAL; zid >= 0; zid--)
-		if (zone_can_spare_area(&zones[zid]) && supply(node, &zones[zid]))
+		if (zone_can_spare_area(&zones[zid]) &&
+		    zone_supply_stock(node, &zones[zid], supply))
 			return true;
 	return false;
 }
@@ -239,10 +210,10 @@ static bool node_donate(struct dynmemmap_node *node)
 	struct zone *zones = NODE_DATA(node->nid)->node_zones;
 	int zid;
 
-	if (node_supply(node, zone_donate))
+	if (node_supply(node, zone_donate_locked))
 		return true;
 	for (zid = ZONE_MOVABLE; zid >= 0; zid--)
-		if (zone_donate(node, &zones[zid]))
+		if (zone_supply_stock(node, &zones[zid], zone_donate_locked))
 			return true;
 	return false;
 }
@@ -323,7 +294,7 @@ static bool frames_take(struct dynmemmap_node *node, struct page **frames, u8 wa
 	if (dynmemmap_stock_is_low(node)) {
 		dynmemmap_worker_kick(node);
 		if (READ_ONCE(node->stock.nr_free) < CUT_BELOW_FRAMES)
-			node_supply(node, zone_cut);
+			node_supply(node, zone_cut_locked);
 	}
 	return true;
 }
@@ -349,7 +320,9 @@ bool dynmemmap_frames_take_locked(struct dynmemmap_node *node, struct zone *zone
 	}
 	if (dynmemmap_stock_is_low(node)) {
 		dynmemmap_worker_kick(node);
-		if (stock->nr_free < CUT_BELOW_FRAMES)
+		/* One is for the caller. */
+		if (stock->nr_free < CUT_BELOW_FRAMES &&
+		    dynmemmap_zone_pool(zone)->nr_areas > 1 && zone_can_spare_area(zone))
 			zone_cut_locked(node, zone);
 	}
 	return true;
