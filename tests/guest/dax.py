@@ -8,6 +8,7 @@ FILE is on a file system mounted with -o dax, or is a device of memory itself; D
 is a block device. Both are overwritten. Says which ACTION failed and how.
 """
 
+import contextlib
 import ctypes
 import errno
 import fcntl
@@ -23,7 +24,7 @@ import sys
 import threading
 import time
 
-from libc import LIBC, figure, must, pages_pinned
+from libc import LIBC, figure, must, pages_pinned, start
 from uring import READ_FIXED, WRITE_FIXED, Ring
 
 MIB = 1 << 20
@@ -566,10 +567,16 @@ class SlowDisk:
             return int(file.read().split()[1])
 
     def write(self, memory):
-        """Return: once it is on its way, a thread that ends when it has been written."""
+        """Return: once it is on its way, a thread that ends when the disk is done."""
         fd = os.open(f"/dev/{self.NAME}", os.O_WRONLY | os.O_DIRECT)
         before = self.in_flight()
-        thread = threading.Thread(target=os.pwrite, args=(fd, memory, 0))
+
+        def run():
+            # The driver says of a disk as slow as this that it has failed, but not earlier.
+            with contextlib.suppress(TimeoutError):
+                os.pwrite(fd, memory, 0)
+
+        thread = threading.Thread(target=run)
         thread.start()
         while self.in_flight() == before and thread.is_alive():
             time.sleep(0.01)
@@ -611,6 +618,42 @@ def reflink_detached(path, _):
     copy = HugeMapping(path + ".other")
     copy.check()
     must(figure("areas_huge") >= huge, "what was pinned is not huge any more")
+    disk.end()
+    os.unlink(path + ".other")
+
+
+def reflink_waits(path, _):
+    """Who wants a part of a huge page that is only pinned, and of no file, waits for that."""
+    mapping = HugeMapping(path)
+    mapping.fill()
+    other = os.open(path + ".other", os.O_RDWR | os.O_CREAT)
+    fcntl.ioctl(other, FICLONE, mapping.fd)
+    mapping.check()
+    disk = SlowDisk()
+    memory = memoryview(mapping.memory)
+    write = disk.write(memory[mapping.AREA:2 * mapping.AREA])
+    memory[mapping.AREA + MIB:mapping.AREA + MIB + PAGE] = b"m" * PAGE
+    must(disk.in_flight() == 1, "nothing is pinned any more")
+
+    copy = mmap.mmap(other, mapping.SIZE)
+    copy.madvise(mmap.MADV_NOHUGEPAGE)
+    part = memoryview(copy)[mapping.AREA:mapping.AREA + 8 * PAGE]
+    target = os.memfd_create("target")
+    child = start(lambda: os.write(target, part))
+    time.sleep(1)
+    must(os.waitpid(child, os.WNOHANG)[0] == 0, "a child has not waited")
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    must(disk.in_flight() == 1, "it took as long to kill the child")
+    # The kernel itself reads the pages.
+    must(os.write(target, part) == 8 * PAGE, "short write")
+    must(disk.in_flight() == 0, "it has not been waited for")
+    contents = os.pread(target, 8 * PAGE, 0)
+    must(all(contents[page + 8:page + 16] == struct.pack("<Q", mapping.AREA + page)
+             for page in range(0, 8 * PAGE, PAGE)), "other contents")
+    write.join()
+    memory.release()
+    mapping.check(skip=[mapping.AREA + MIB])
     disk.end()
     os.unlink(path + ".other")
 
@@ -1063,7 +1106,7 @@ ACTIONS = {
     "longterm": longterm, "ptrace": ptrace,
     # Not for every file system or machine.
     "reflink": reflink, "reflink-pinned": reflink_pinned, "reflink-huge": reflink_huge,
-    "reflink-detached": reflink_detached, "unmount": unmount,
+    "reflink-detached": reflink_detached, "reflink-waits": reflink_waits, "unmount": unmount,
     "poison": poison, "poison-huge": poison_huge, "badblocks": badblocks,
     "rewritten": rewritten,
     "machine-check": machine_check, "machine-check-huge": machine_check_huge,

@@ -45,6 +45,8 @@ expect_success "so are those that are mapped 2 MiB at a time" \
 mount -t configfs config /sys/kernel/config
 ! dm_on || expect_success "and those that are pinned when another file gets them" \
 	"$dax" /mnt/other/file /dev/null reflink-detached
+! dm_on || expect_success "who wants a part of one waits until it is not pinned any more" \
+	"$dax" /mnt/other/file /dev/null reflink-waits
 expect_success "one of their pages is pinned meanwhile" \
 	"$dax" /mnt/other/file /dev/null reflink-pinned
 
