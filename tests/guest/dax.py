@@ -526,12 +526,18 @@ def reflink_pinned(path, _):
     os.unlink(path + ".other")
 
 
-def reflink_huge(path, _):
-    """The same, with blocks that are mapped 2 MiB at a time."""
+def cloned_huge_mapping(path):
+    """Return: a mapping of a file whose blocks another one has as well, and that file."""
     mapping = HugeMapping(path)
     mapping.fill()
     other = os.open(path + ".other", os.O_RDWR | os.O_CREAT)
     fcntl.ioctl(other, FICLONE, mapping.fd)
+    return mapping, other
+
+
+def reflink_huge(path, _):
+    """The same, with blocks that are mapped 2 MiB at a time."""
+    mapping, _ = cloned_huge_mapping(path)
     copy = HugeMapping(path + ".other")
     copy.check()
     mapping.check()
@@ -588,10 +594,7 @@ class SlowDisk:
 
 def reflink_detached(path, _):
     """A huge page of device memory is pinned when the only file that maps it gets another."""
-    mapping = HugeMapping(path)
-    mapping.fill()
-    other = os.open(path + ".other", os.O_RDWR | os.O_CREAT)
-    fcntl.ioctl(other, FICLONE, mapping.fd)
+    mapping, _ = cloned_huge_mapping(path)
     mapping.check()
     huge = figure("areas_huge")
 
@@ -624,10 +627,7 @@ def reflink_detached(path, _):
 
 def reflink_waits(path, _):
     """Who wants a part of a huge page that is only pinned, and of no file, waits for that."""
-    mapping = HugeMapping(path)
-    mapping.fill()
-    other = os.open(path + ".other", os.O_RDWR | os.O_CREAT)
-    fcntl.ioctl(other, FICLONE, mapping.fd)
+    mapping, other = cloned_huge_mapping(path)
     mapping.check()
     disk = SlowDisk()
     memory = memoryview(mapping.memory)
