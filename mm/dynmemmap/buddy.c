@@ -340,8 +340,41 @@ unsigned long __dynmemmap_alloc_prepare(struct zone *zone, unsigned int order,
 	return min(nr_blocks, max(DYNMEMMAP_AREA_NR_PAGES >> order, 1UL));
 }
 
-/* Return: a populated area of the pool, which stays there; NULL if there is none now. */
-static struct dynmemmap_area *pool_try_populate(struct zone *zone)
+/**
+ * dynmemmap_pool_take_populated() - take an area out of the pool of a zone, with struct pages
+ * @node:	the node of the zone
+ * @zone:	the zone
+ * @frames:	DYNMEMMAP_POPULATE_NR_FRAMES frames of the node's stock; what is not used goes
+ *		back there
+ * @reason:	for the trace
+ *
+ * An area that hosts its own struct pages is of no use, and goes to the end of the pool.
+ *
+ * Context: any; zone->lock and dynmemmap_node.lock held.
+ * Return: an area that is MOVING and the caller's, or NULL.
+ */
+struct dynmemmap_area *dynmemmap_pool_take_populated(struct dynmemmap_node *node,
+						     struct zone *zone, struct page **frames,
+						     const char *reason)
+{
+	struct dynmemmap_pool *pool = dynmemmap_zone_pool(zone);
+	struct dynmemmap_area *area = dynmemmap_pool_first(pool);
+
+	if (area)
+		dynmemmap_populate_locked(area, frames, reason);
+	dynmemmap_frames_put_locked(node, frames, DYNMEMMAP_POPULATE_NR_FRAMES);
+	if (!area)
+		return NULL;
+	if (dynmemmap_vmemmap_is_self_hosted(area)) {
+		dynmemmap_pool_move_last(pool, area);
+		return NULL;
+	}
+	dynmemmap_pool_remove_free(zone, area);
+	return area;
+}
+
+/* Whoever has the lock may be the one that was interrupted. */
+static struct dynmemmap_area *pool_try_take_populated(struct zone *zone)
 {
 	struct dynmemmap_node *node = dynmemmap_nodes[zone_to_nid(zone)];
 	struct page *frames[DYNMEMMAP_POPULATE_NR_FRAMES];
@@ -350,34 +383,24 @@ static struct dynmemmap_area *pool_try_populate(struct zone *zone)
 
 	if (!raw_spin_trylock_irqsave(&node->lock, flags))
 		return NULL;
-	if (dynmemmap_frames_take_locked(node, zone, frames)) {
-		area = dynmemmap_pool_first(dynmemmap_zone_pool(zone));
-		if (area)
-			dynmemmap_populate_locked(area, frames, "allocation");
-		dynmemmap_frames_put_locked(node, frames, DYNMEMMAP_POPULATE_NR_FRAMES);
-	}
+	if (dynmemmap_frames_take_locked(node, zone, frames))
+		area = dynmemmap_pool_take_populated(node, zone, frames, "allocation");
 	raw_spin_unlock_irqrestore(&node->lock, flags);
 	return area;
 }
 
 void __dynmemmap_alloc_prepare_nolock(struct zone *zone, unsigned int order)
 {
-	struct dynmemmap_pool *pool = dynmemmap_zone_pool(zone);
 	struct dynmemmap_area *area;
 	u64 start = local_clock();
 
 	lockdep_assert_held(&zone->lock);
-	if (!pool->nr_areas || order > DYNMEMMAP_AREA_ORDER ||
+	if (!dynmemmap_zone_pool(zone)->nr_areas || order > DYNMEMMAP_AREA_ORDER ||
 	    zone_has_block(zone, DYNMEMMAP_AREA_ORDER))
 		return;
-	area = pool_try_populate(zone);
+	area = pool_try_take_populated(zone);
 	if (!area)
 		return;
-	if (dynmemmap_vmemmap_is_self_hosted(area)) {
-		dynmemmap_pool_move_last(pool, area);
-		return;
-	}
-	dynmemmap_pool_remove_free(zone, area);
 	dynmemmap_area_prepare_free(area);
 	area_put_free(zone, area);
 	__dynmemmap_free_notify(zone);

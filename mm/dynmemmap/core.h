@@ -311,6 +311,9 @@ void dynmemmap_frames_free(struct list_head *frames);
 /* buddy.c */
 struct dynmemmap_area *dynmemmap_pool_take(struct zone *zone);
 bool dynmemmap_pool_take_area(struct dynmemmap_area *area);
+struct dynmemmap_area *dynmemmap_pool_take_populated(struct dynmemmap_node *node,
+						     struct zone *zone, struct page **frames,
+						     const char *reason);
 void dynmemmap_pool_remove_free(struct zone *zone, struct dynmemmap_area *area);
 void dynmemmap_pool_give(struct list_head *areas);
 void dynmemmap_pool_give_last(struct list_head *areas);

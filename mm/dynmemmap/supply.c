@@ -95,14 +95,16 @@ bool dynmemmap_frames_try_take(struct dynmemmap_node *node, struct page **frames
  * An area of the pool becomes a donor. Usually it hosts its own struct pages; one that a
  * repaired read has populated gives all its frames.
  */
-static void area_donate_locked(struct dynmemmap_node *node, struct zone *zone,
-			       struct dynmemmap_area *area)
+static bool zone_donate_locked(struct dynmemmap_node *node, struct zone *zone)
 {
+	struct dynmemmap_area *area = dynmemmap_pool_first(dynmemmap_zone_pool(zone));
 	u64 start = local_clock();
 	unsigned int nr_own = 0;
 	struct page *first;
 
 	lockdep_assert_held(&node->lock);
+	if (!area)
+		return false;
 	dynmemmap_pool_remove_free(zone, area);
 	if (dynmemmap_self_host_locked(area))
 		nr_own = DYNMEMMAP_AREA_NR_FRAMES + dynmemmap_vmemmap_hosts_table(area);
@@ -118,15 +120,7 @@ static void area_donate_locked(struct dynmemmap_node *node, struct zone *zone,
 	memmap_pages_add(area->donor.nr_frames);
 	dynmemmap_stock_add(&node->stock, &area->donor);
 	dynmemmap_note_lend(area, "stock", start);
-}
-
-static bool zone_donate_locked(struct dynmemmap_node *node, struct zone *zone)
-{
-	struct dynmemmap_area *area = dynmemmap_pool_first(dynmemmap_zone_pool(zone));
-
-	if (area)
-		area_donate_locked(node, zone, area);
-	return area;
+	return true;
 }
 
 /* All pages of an area that nobody else has join the stock. */
@@ -149,21 +143,15 @@ static void area_join_stock(struct dynmemmap_node *node, struct dynmemmap_area *
 /* An area of the pool becomes 512 allocated pages, all of them in the stock. */
 static bool zone_cut_locked(struct dynmemmap_node *node, struct zone *zone)
 {
-	struct dynmemmap_pool *pool = dynmemmap_zone_pool(zone);
 	struct page *frames[DYNMEMMAP_POPULATE_NR_FRAMES];
-	struct dynmemmap_area *area = dynmemmap_pool_first(pool);
+	struct dynmemmap_area *area;
 	u64 start = local_clock();
 
-	if (!area ||
-	    !dynmemmap_stock_take(&node->stock, DYNMEMMAP_POPULATE_NR_FRAMES, 0, frames))
+	if (!dynmemmap_stock_take(&node->stock, DYNMEMMAP_POPULATE_NR_FRAMES, 0, frames))
 		return false;
-	dynmemmap_populate_locked(area, frames, "stock");
-	dynmemmap_frames_put_locked(node, frames, DYNMEMMAP_POPULATE_NR_FRAMES);
-	if (dynmemmap_vmemmap_is_self_hosted(area)) {
-		dynmemmap_pool_move_last(pool, area);
+	area = dynmemmap_pool_take_populated(node, zone, frames, "stock");
+	if (!area)
 		return false;
-	}
-	dynmemmap_pool_remove_free(zone, area);
 	dynmemmap_area_allocate(area);
 	area_join_stock(node, area);
 	dynmemmap_note_lend(area, "stock", start);
