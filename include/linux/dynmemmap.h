@@ -344,7 +344,8 @@ static inline void dynmemmap_pmd_populate(struct vm_area_struct *vma, pmd_t *pmd
  * @vma: the VMA
  * @addr: where
  *
- * Context: process context, may sleep; mmap_lock held for writing.
+ * Context: process context, may sleep; mmap_lock held for writing. Locks the VMA for
+ * writing.
  * Return: true if a huge page there can be split; false if there is no memory.
  */
 static inline bool dynmemmap_vma_populate(struct vm_area_struct *vma, unsigned long addr)
@@ -706,7 +707,7 @@ static inline bool dynmemmap_device_init(unsigned long pfn, struct dev_pagemap *
  * Return: the area, which keeps them until dynmemmap_device_put_area(); NULL if they
  * are there anyway; ERR_PTR(-ENOMEM) if there is no memory for them, ERR_PTR(-EBUSY) as
  * long as somebody has pinned a huge page whose users are gone, and of which a part is
- * wanted.
+ * wanted, ERR_PTR(-EINTR) if the one who waits for that is killed.
  */
 static inline struct dynmemmap_area *dynmemmap_device_get(unsigned long pfn,
 							  unsigned long nr_pages, gfp_t gfp)
@@ -919,7 +920,7 @@ static inline struct page *dynmemmap_private_page(struct page *page)
 
 bool dynmemmap_repair(unsigned long address, bool write, bool present,
 		      unsigned long ip);
-bool dynmemmap_repair_tail(unsigned long address, bool write, unsigned long ip);
+bool dynmemmap_repair_tail(unsigned long address, unsigned long ip);
 bool dynmemmap_keep_frame(unsigned long address);
 
 #else /* !CONFIG_DYNAMIC_MEMMAP */

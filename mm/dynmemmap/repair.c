@@ -215,9 +215,9 @@ bool dynmemmap_repair(unsigned long address, bool write, bool present, unsigned 
 
 /**
  * dynmemmap_repair_tail() - repair a write to a shared tail
- * @address:	the address that was written
- * @write:	would it have been written? Not if a reference to an old folio was tried
- * @ip:		the instruction that faulted
+ * @address:	the address that was to be written
+ * @ip:		the instruction that faulted; not one that only tried a reference to an old
+ *		folio, and would have written nothing
  *
  * Somebody has missed to call dynmemmap_folio_populate(), and this may be too late
  * next time: with interrupts off it is an oops.
@@ -225,7 +225,7 @@ bool dynmemmap_repair(unsigned long address, bool write, bool present, unsigned 
  * Context: the page fault handler, interrupts enabled, as they were.
  * Return: true if the write is worth another try.
  */
-bool dynmemmap_repair_tail(unsigned long address, bool write, unsigned long ip)
+bool dynmemmap_repair_tail(unsigned long address, unsigned long ip)
 {
 	struct dynmemmap_area *area = dynmemmap_address_area(address);
 	u64 start = local_clock();
@@ -237,8 +237,8 @@ bool dynmemmap_repair_tail(unsigned long address, bool write, unsigned long ip)
 	    dynmemmap_area_shared(area))
 		return false;
 
-	count_repair(dynmemmap_area_node(area), write);
-	WARN_ONCE(write, "dynmemmap: repaired a write to a shared tail by %pS\n", (void *)ip);
-	trace_dynmemmap_repair(area->area_nr, area->nid, write, ip, local_clock() - start);
+	count_repair(dynmemmap_area_node(area), true);
+	WARN_ONCE(1, "dynmemmap: repaired a write to a shared tail by %pS\n", (void *)ip);
+	trace_dynmemmap_repair(area->area_nr, area->nid, true, ip, local_clock() - start);
 	return true;
 }

@@ -48,15 +48,14 @@ static inline bool dynmemmap_cmpxchg_fails(struct pt_regs *regs, const struct in
  * A write to what is mapped: to a shared tail, where other CPUs have to be told. Only tasks
  * with interrupts enabled can do that, and wait.
  */
-static inline bool dynmemmap_tail_fault(struct pt_regs *regs, unsigned long address,
-					bool write)
+static inline bool dynmemmap_tail_fault(struct pt_regs *regs, unsigned long address)
 {
 	bool repaired;
 
 	if (!(regs->flags & X86_EFLAGS_IF) || !in_task())
 		return false;
 	local_irq_enable();
-	repaired = dynmemmap_repair_tail(address, write, regs->ip);
+	repaired = dynmemmap_repair_tail(address, regs->ip);
 	local_irq_disable();
 	return repaired;
 }
@@ -84,7 +83,7 @@ static inline bool dynmemmap_fault(struct pt_regs *regs, unsigned long error_cod
 	is_cmpxchg = error_code & X86_PF_WRITE && dynmemmap_is_cmpxchg(regs->ip, &insn);
 	write = error_code & X86_PF_WRITE && !is_cmpxchg;
 	if (forbidden && ((is_cmpxchg && dynmemmap_cmpxchg_fails(regs, &insn, address)) ||
-			  dynmemmap_tail_fault(regs, address, write)))
+			  dynmemmap_tail_fault(regs, address)))
 		return true;
 	if (!dynmemmap_repair(address, write || forbidden, error_code & X86_PF_PROT, regs->ip))
 		return false;
