@@ -396,6 +396,8 @@ bool __dynmemmap_vma_populate(struct vm_area_struct *vma, unsigned long addr)
 
 	if (IS_ALIGNED(addr, PMD_SIZE))
 		return true;
+	/* No page fault may have another huge page there until it is cut. */
+	vma_start_write(vma);
 	pmd = mm_find_pmd(vma->vm_mm, addr);
 	return !pmd || pmd_populate_folio(vma, pmd, GFP_KERNEL);
 }
