@@ -416,18 +416,58 @@ static void what_is_not_there_is_not_described(struct kunit *test)
 	give_area(area);
 }
 
+#ifdef CONFIG_CONTIG_ALLOC
+/* Larger than what the buddy allocator has, as those of hugetlb are: many areas, one head. */
+static void gigantic_folio_answers_in_every_state(struct kunit *test)
+{
+	const unsigned int order = MAX_PAGE_ORDER + 2;
+	const unsigned long nr_pages = BIT(order);
+	unsigned long pfn;
+	struct folio *folio;
+	struct page *page;
+
+	if (!dynmemmap_enabled())
+		kunit_skip(test, "boot with dynamic_memmap=on");
+	if (!compound_info_has_mask())
+		kunit_skip(test, "no two tails are alike");
+	page = alloc_contig_frozen_pages(nr_pages, GFP_KERNEL | __GFP_COMP | __GFP_NOWARN,
+					 numa_node_id(), NULL);
+	if (!page)
+		kunit_skip(test, "no memory in one piece");
+	folio = page_folio(page);
+	pfn = page_to_pfn(page);
+	expect_order(test, pfn, nr_pages, 0);
+	expect_all_of_folio(test, folio, order);
+
+	KUNIT_EXPECT_TRUE(test, dynmemmap_folio_unpopulate(folio));
+	expect_order(test, pfn, nr_pages, DYNMEMMAP_AREA_ORDER);
+	expect_all_of_folio(test, folio, order);
+	expect_contents(test, folio);
+	expect_order(test, pfn, nr_pages, DYNMEMMAP_AREA_ORDER);
+
+	KUNIT_ASSERT_TRUE(test, dynmemmap_folio_populate(folio, GFP_KERNEL));
+	expect_order(test, pfn, nr_pages, 0);
+	expect_all_of_folio(test, folio, order);
+	free_contig_frozen_range(pfn, nr_pages);
+}
+#endif
+
 static void static_memmap_describes_each_page(struct kunit *test)
 {
+	struct page *kernel = pfn_to_page(PHYS_PFN(__pa_symbol(_text)));
 	unsigned long section_nr;
 
 	for_each_present_section_nr(0, section_nr) {
 		unsigned long pfn = section_nr_to_pfn(section_nr);
 
-		if (!dynmemmap_area_of(pfn) && pfn_valid(pfn))
-			KUNIT_EXPECT_EQ(test, dynmemmap_pfn_order(pfn), 0);
+		if (dynmemmap_area_of(pfn) || !pfn_valid(pfn))
+			continue;
+		KUNIT_EXPECT_EQ(test, dynmemmap_pfn_order(pfn), 0);
+		expect_computed(test, pfn_to_page(pfn), 16);
 	}
 	/* The kernel itself, which boot has given its struct pages. */
-	KUNIT_EXPECT_EQ(test, dynmemmap_pfn_order(PHYS_PFN(__pa_symbol(_text))), 0);
+	KUNIT_EXPECT_EQ(test, dynmemmap_pfn_order(page_to_pfn(kernel)), 0);
+	expect_computed(test, kernel, 16);
 }
 
 #ifdef CONFIG_ZONE_DEVICE
@@ -456,6 +496,29 @@ static void device_area_is_described_in_parts(struct kunit *test)
 	expect_area_order(test, area, 0);
 	dynmemmap_device_put(pfn);
 	dynmemmap_device_put(pfn + 70);
+	KUNIT_EXPECT_TRUE(test, area_gives_up(area));
+	give_device_area(area);
+}
+
+/* As an entry of a file system with larger blocks would have it. */
+static void device_folio_of_a_part_answers(struct kunit *test)
+{
+	const unsigned int order = DYNMEMMAP_AREA_ORDER - 1, nr_pages = BIT(order);
+	struct dynmemmap_area *area = take_device_area(test);
+	struct page *first = dynmemmap_area_page(area, nr_pages);
+	unsigned long pfn = page_to_pfn(first);
+	/* As above. */
+	CLASS(dynmemmap_range, range)(pfn, pfn);
+
+	use_device_area(test, area, nr_pages, nr_pages);
+	prep_compound_page(first, order);
+	expect_order(test, dynmemmap_area_pfn(area), nr_pages, ilog2(VMEMMAP_PAGE_NR_PAGES));
+	expect_order(test, pfn, nr_pages, 0);
+	expect_all_of_folio(test, page_folio(first), order);
+	KUNIT_EXPECT_EQ(test, area->state, DYNMEMMAP_SPLIT);
+
+	dax_folio_reset_order(page_folio(first));
+	dynmemmap_device_put(pfn);
 	KUNIT_EXPECT_TRUE(test, area_gives_up(area));
 	give_device_area(area);
 }
@@ -513,10 +576,14 @@ static struct kunit_case page_cases[] = {
 	KUNIT_CASE_PARAM(folio_shares_its_tails, sharing_gen_params),
 	KUNIT_CASE(huge_folio_answers_in_every_state),
 	KUNIT_CASE(freed_huge_folio_has_addresses),
+#ifdef CONFIG_CONTIG_ALLOC
+	KUNIT_CASE(gigantic_folio_answers_in_every_state),
+#endif
 	KUNIT_CASE(what_is_not_there_is_not_described),
 	KUNIT_CASE(static_memmap_describes_each_page),
 #ifdef CONFIG_ZONE_DEVICE
 	KUNIT_CASE(device_area_is_described_in_parts),
+	KUNIT_CASE(device_folio_of_a_part_answers),
 	KUNIT_CASE(device_folio_answers_in_every_state),
 	KUNIT_CASE(device_folio_that_stays_answers),
 #endif
