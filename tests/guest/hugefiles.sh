@@ -22,6 +22,8 @@ try()	# WHAT KIND [FILE]
 }
 
 echo always >/sys/kernel/mm/transparent_hugepage/shmem_enabled
+# khugepaged would make whole again what is looked at.
+echo 1000000000 >/sys/kernel/mm/transparent_hugepage/khugepaged/scan_sleep_millisecs
 mkdir -p /mnt/huge
 number=$(zram_swap 256M)
 note "swap on zram$number"
