@@ -5,7 +5,7 @@
 usage: directio.py DISK KIND ACTION[,ACTION...] [FAR...]
 
   KIND  thp, hugetlb, shm (the last may consist of small pages), small, or a
-        directory of a file system with -o dax
+        directory of a file system with -o dax; gigantic for the action of that name
   FAR   DEVICE[+BYTES]: what is written to DISK must be there, too; after "via:",
         and as one bio; after "not:", it must be something else
 
@@ -30,11 +30,11 @@ from uring import ENTRIES, READ, READ_FIXED, WRITE, WRITE_FIXED, Ring
 PAGE = 4096
 AREAS = 3
 SIZE = AREAS * HUGE
-MAP_HUGETLB, MADV_REMOVE, MADV_HUGEPAGE, MADV_NOHUGEPAGE = 0x40000, 9, 14, 15
+MAP_HUGETLB, MAP_HUGE_1GB, MADV_REMOVE, MADV_HUGEPAGE, MADV_NOHUGEPAGE = 0x40000, 30 << 26, 9, 14, 15
 PRIVATE = ("thp", "small", "hugetlb")
 FLAGS = {"thp": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, "small": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS,
          "hugetlb": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_HUGETLB,
-         "shm": mmap.MAP_SHARED | mmap.MAP_ANONYMOUS}
+         "shm": mmap.MAP_SHARED | mmap.MAP_ANONYMOUS, "private": mmap.MAP_PRIVATE}
 TRACE = "/sys/kernel/tracing/trace"
 FAR = []
 
@@ -51,18 +51,26 @@ def noise(number):
 
 
 class Buffer:
-    """Memory that begins with an area, and a hole of one area after it."""
+    """Memory that begins with an area, and a hole of one area after it. Without a seed it
+    is only read: of a file, or else zeros."""
 
-    def __init__(self, kind, seed):
-        fd = dax_file(f"{kind}/{os.getpid()}") if kind.startswith("/") else -1
-        self.base = map_areas(SIZE, FLAGS.get(kind, mmap.MAP_SHARED), fd)
-        if fd >= 0:
-            os.close(fd)
-        elif kind != "hugetlb":
+    def __init__(self, kind, seed=None, file=-1):
+        if kind.startswith("/"):
+            file = dax_file(kind)
+        self.base = map_areas(SIZE, FLAGS.get(kind, mmap.MAP_SHARED), file)
+        if kind.startswith("/"):
+            os.close(file)
+        elif file < 0 and kind != "hugetlb":
             call("madvise", self.base, SIZE, MADV_NOHUGEPAGE if kind == "small" else MADV_HUGEPAGE)
+        self.fill(seed)
+
+    def fill(self, seed):
         self.view = memoryview((ctypes.c_char * SIZE).from_address(self.base)).cast("B")
         for area in range(AREAS):
-            self.view[area * HUGE:(area + 1) * HUGE] = noise(seed * AREAS + area)
+            if seed is None:
+                ctypes.string_at(self.base + area * HUGE, 1)
+            else:
+                self.view[area * HUGE:(area + 1) * HUGE] = noise(seed * AREAS + area)
 
     def __del__(self):
         call("munmap", self.base, SIZE)
@@ -79,8 +87,22 @@ class Buffer:
         call("madvise", self.base + area * HUGE, HUGE, MADV_REMOVE)
 
 
-def dax_file(path):
-    """It lives as long as it is mapped."""
+class Gigantic(Buffer):
+    """The second area of a page of 1 GiB, and what comes after it."""
+
+    def __init__(self, seed):
+        self.page = call("mmap", 0, 1 << 30, mmap.PROT_READ | mmap.PROT_WRITE,
+                         FLAGS["hugetlb"] | MAP_HUGE_1GB, -1, 0)
+        self.base = self.page + HUGE
+        self.fill(seed)
+
+    def __del__(self):
+        call("munmap", self.page, 1 << 30)
+
+
+def dax_file(directory):
+    """It lives as long as it is mapped, or open."""
+    path = f"{directory}/{os.getpid()}"
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
     os.unlink(path)
     os.posix_fallocate(fd, 0, SIZE)
@@ -312,6 +334,49 @@ def forked(fd, kind):
         must(target.view[:HUGE] == source.view[:HUGE], "the parent has other data")
 
 
+def zero(fd, _):
+    """The huge page of zeros, which is everybody's."""
+    zeros, source = Buffer("thp"), Buffer("thp", 16)
+    must(transfer(os.pwritev, fd, zeros, 0, HUGE) == HUGE, "short write")
+    expect_on_disk(fd, bytes(HUGE))
+    must(transfer(os.pwritev, fd, source, 0, HUGE) == HUGE, "short write")
+    must(transfer(os.preadv, fd, zeros, HUGE, HUGE) == HUGE, "short read")
+    must(zeros.view[HUGE:2 * HUGE] == source.view[:HUGE], "other data was read")
+    must(not any(zeros.view[:HUGE]) and not any(zeros.view[2 * HUGE:]), "more was read to")
+    others = Buffer("thp")
+    must(not any(others.view), "the huge page of zeros was read to")
+
+
+def private(fd, kind):
+    """What is read to a private mapping of a file is not in the file."""
+    file = dax_file(kind)
+    shared, source = Buffer("shared", 17, file), Buffer("small", 18)
+    copy, wanted = Buffer("private", None, file), bytes(shared.view)
+    must(transfer(os.pwritev, fd, copy, 0, HUGE) == HUGE, "short write")
+    expect_on_disk(fd, wanted[:HUGE])
+    must(transfer(os.pwritev, fd, source, 0, HUGE) == HUGE, "short write")
+    must(transfer(os.preadv, fd, copy, HUGE, HUGE) == HUGE, "short read")
+    must(copy.view[HUGE:2 * HUGE] == source.view[:HUGE], "other data was read")
+    must(shared.view == wanted, "it is in the file")
+    os.close(file)
+
+
+def trimmed(fd, kind):
+    """A bio that would end within a sector, because memory does, becomes shorter: what only
+    the rest of it was in is not pinned any more."""
+    buffer, before = Buffer(kind, 19), pages_pinned()
+    buffer.hide(2)
+    for parts in (((0, (64 << 10) + 4), (2 * HUGE, 508)),
+                  ((0, 64 << 10), (5 * PAGE - 4, 8), (2 * HUGE, 504))):
+        pieces = [buffer.view[start:start + size] for start, size in parts]
+        for function in (os.pwritev, os.preadv):
+            told = error_of(function, fd, pieces, 0)
+            # The rest goes through the page cache.
+            must(told == -errno.EFAULT or 64 << 10 <= told < (64 << 10) + 512,
+                 f"{function.__name__}: {told}")
+            must(pages_pinned() == before, f"{function.__name__}: pages are still pinned")
+
+
 def refused(fd, kind):
     """Bad input gets what it gets of a stock kernel; of what is good only in part, some
     is done if one bio would take it all."""
@@ -533,6 +598,21 @@ def see_bios(fd, kind, way, start, size):
     expect_on_disk(fd, source.view[start:start + size])
     expect_shared_tails(kind, 2 * AREAS)
     must(counters() == before, f"{what}: a huge page was split")
+
+
+def gigantic(fd, _):
+    """Two areas of one page are one bio_vec."""
+    disk, buffer = sys.argv[1], Gigantic(20)
+    for start, size in ((0, HUGE), (5 * PAGE + 512, 2 * HUGE)):
+        wanted = bytes(buffer.view[start:start + size])
+        for function in (os.pwritev, os.preadv):
+            bios = Bios(transfer, function, fd, buffer, start, size)
+            must(bios.result == size, f"{function.__name__}: {bios.result}")
+            told = bios.of(disk)
+            expect_on_dynamic(told == [(size, 1, size, HUGE + start)], f"bios: {told}")
+            expect_on_disk(fd, wanted)
+            must(buffer.view[start:start + size] == wanted, "other data was read")
+            buffer.view[start:start + size] = bytes(size)
 
 
 def written(fd, kind):

@@ -74,6 +74,12 @@ for disk in /dev/vda /dev/nullb0 /dev/ram0 "$loop"; do
 		done
 	done
 done
+expect_success "the huge page of zeros" directio /dev/vda thp zero
+expect_success "a private mapping of a file" directio /dev/vda $dax private
+# A stock kernel forgets some of the pins. Of these disks, only that one has bytes for it.
+! dm_on || for kind in thp hugetlb shm $dax; do
+	expect_success "$kind: the end of a bio is trimmed" directio /dev/nullb0 "$kind" trimmed
+done
 expect "no folio was split" "$(vmstat thp_split_page)" -eq "$split"
 expect_no_splits
 expect_success "all pins are gone" eventually 5 no_pins_left

@@ -460,9 +460,10 @@ pinned_by_pages()
 	grep -c ' pages: ' /sys/kernel/tracing/trace
 }
 
-# Pages that are pinned now.
+# Pages that are pinned now. Each processor has counted some for itself.
 pins_left()
 {
+	echo 1 >/proc/sys/vm/stat_refresh
 	echo $(($(vmstat nr_foll_pin_acquired) - $(vmstat nr_foll_pin_released)))
 }
 

@@ -1,13 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Send huge pages over TCP without copying them, and verify every byte.
+"""Send huge pages without copying them, and verify every byte.
 
 usage: net.py ROUTE KIND send WAY
        net.py ROUTE KIND kill ROUNDS SEED
        net.py ROUTE KIND refused|vanish|cut
        net.py big DEVICE...
 
-  ROUTE  lo, or veth to the network namespace "far"
+  ROUTE  lo, veth to the network namespace "far", or unix for a socket of that kind
   KIND   thp, shm, hugetlb, or a file on a file system mounted with -o dax
   WAY    zerocopy (MSG_ZEROCOPY), uring (a registered buffer), vmsplice and splice
          (both into a pipe first), sendfile
@@ -230,8 +230,10 @@ WAYS = {"zerocopy": Zerocopy, "vmsplice": Vmsplice, "splice": Splice, "sendfile"
         "uring": Uring}
 
 
-def ways_of(kind):
+def ways_of(kind, route="lo"):
     """What there is for it: not all is a file, not all files do all of it."""
+    if route == "unix":
+        return [way for way in ways_of(kind) if way not in ("zerocopy", "uring")]
     names = {"thp": ["zerocopy", "vmsplice", "uring"], "hugetlb": ["zerocopy", "vmsplice", "uring"],
              "shm": list(WAYS)}
     # A registered buffer is pinned for ever, and file systems do not allow that.
@@ -246,6 +248,11 @@ def enter(path):
 
 def listen(route, room=1 << 20):
     """Where the other end is to be; it takes about so much before somebody reads it."""
+    if route == "unix":
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(f"\0{os.getpid()}")
+        listener.listen()
+        return listener
     home = os.open("/proc/self/ns/net", os.O_RDONLY)
     if route == "veth":
         enter("/run/netns/far")
@@ -254,6 +261,12 @@ def listen(route, room=1 << 20):
     call("setns", home, CLONE_NEWNET)
     os.close(home)
     return listener
+
+
+def connect(listener):
+    sock = socket.socket(listener.family)
+    sock.connect(listener.getsockname())
+    return sock
 
 
 def accept(listener, child=None):
@@ -299,7 +312,7 @@ def send(route, kind, way):
 
     def sender():
         source = Source(file, contents if file < 0 else None)
-        with socket.create_connection(listener.getsockname()) as sock:
+        with connect(listener) as sock:
             means = WAYS[way](sock, source)
             for part in PARTS:
                 means.send_all(*part)
@@ -327,7 +340,7 @@ def kill(route, kind, rounds, seed):
 
     def sender(way, chunk):
         source = Source(file, contents if file < 0 else None)
-        with socket.create_connection(listener.getsockname()) as sock:
+        with connect(listener) as sock:
             means = WAYS[way](sock, source)
             try:
                 while True:
@@ -338,7 +351,7 @@ def kill(route, kind, rounds, seed):
 
     receiver = Receiver(None, contents)
     for turn in range(int(rounds)):
-        way, end = chance.choice(ways_of(kind)), chance.choice(("sender", "receiver", "both"))
+        way, end = chance.choice(ways_of(kind, route)), chance.choice(("sender", "receiver", "both"))
         chunk = chance.choice((256 << 10, HUGE, SIZE))
         child = start(lambda: sender(way, chunk))
         receiver.peer = peer = accept(listener, child)
@@ -378,7 +391,7 @@ class Refusals:
         self.kind, self.contents = kind, contents_of(kind)
         self.file, listener = make_file(kind, self.contents), listen(route)
         self.source = Source(self.file, self.contents if self.file < 0 else None)
-        self.sock = socket.create_connection(listener.getsockname())
+        self.sock = connect(listener)
         self.peer = accept(listener)
         self.receiver = Receiver(self.peer, self.contents)
 
@@ -496,7 +509,7 @@ def vanish_from(route, kind, way, go_away, wanted):
 
     def sender():
         source = Source(file, contents if file < 0 else None)
-        sock = socket.create_connection(listener.getsockname())
+        sock = connect(listener)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 128 << 10)
         means, sent, last = WAYS[way](sock, source), [0], []
 
@@ -556,7 +569,7 @@ def cut(route, kind):
         file, listener = make_file(kind, contents), listen(route, 128 << 10)
 
         def sender():
-            sock = socket.create_connection(listener.getsockname())
+            sock = connect(listener)
             means = Zerocopy(sock, Source(file))
             while True:
                 means.send_all(0, SIZE)

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Huge pages are sent over TCP without being copied: over loopback, and to another
-# network namespace. A fragment of a packet has more than a page of them, nothing is
-# split for it, and every reference goes when either end is killed.
+# Huge pages are sent without being copied: over TCP by loopback and to another network
+# namespace, and to a Unix socket. A fragment of a packet has more than a page of them,
+# nothing is split for it, and every reference goes when either end is killed.
 #
 # kernels: pmem:dynamic
 # also: stock dynamic debug
@@ -82,7 +82,14 @@ sent_and_traced()	# ROUTE KIND WAY
 	# is a copy.
 	[[ $event == zerocopy ]] || { dm_on && [[ $2 != /* || $3 == vmsplice ]]; } || return
 	expect "$1, ${2##*/}, $3: fragments are larger than a page" "$added" -gt $((limit * page))
-	expect "$1, ${2##*/}, $3: and stay so on their way" "$sent" -gt $((limit * page))
+	[[ $1 == unix ]] ||
+		expect "$1, ${2##*/}, $3: and stay so on their way" "$sent" -gt $((limit * page))
+}
+
+ends_are_killed()	# ROUTE KIND
+{
+	expect_success "$1, ${2##*/}: one end is killed $rounds times" \
+		net "$1" "$2" kill "$rounds" $RANDOM
 }
 
 all_actions()	# KIND WAYS...
@@ -96,9 +103,12 @@ all_actions()	# KIND WAYS...
 		done
 		expect_success "$route, $name: bad input is refused" net $route "$kind" refused
 		expect_success "$route, $name: the memory goes meanwhile" net $route "$kind" vanish
-		expect_success "$route, $name: one end is killed $rounds times" \
-			net $route "$kind" kill "$rounds" $RANDOM
+		ends_are_killed $route "$kind"
 	done
+	for way in "$@"; do
+		[[ $way == zerocopy || $way == uring ]] || sent_and_traced unix "$kind" "$way"
+	done
+	ends_are_killed unix "$kind"
 }
 
 read -r frags </proc/sys/net/core/max_skb_frags

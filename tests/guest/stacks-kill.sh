@@ -98,9 +98,18 @@ round()	# STACK EVENT KIND MOMENT FIRST
 			"$(($(meminfo HugePages_Total) - $(meminfo HugePages_Free))) HugePages"
 		return 1
 	}
+	! dm_on || eventually 30 no_huge_areas_left || {
+		echo "left: $(areas_in_huge_pages) areas of huge pages, before $AREAS_HUGE"
+		return 1
+	}
 	# What it was connected to is given up, and then can be made anew.
 	[[ $event != target_gone ]] || eventually 30 "${stack}_gives_up" || return
 	return "$status"
+}
+
+no_huge_areas_left()
+{
+	(($(areas_in_huge_pages) <= AREAS_HUGE))
 }
 
 nvme_gives_up() { nvme_is_gone; }

@@ -373,11 +373,25 @@ try_one_bio()	# STACK KIND FAR...
 	[[ -z $said ]] || note "$said"
 }
 
-# What is written goes over the network as it is: a packet that may have four fragments
-# has more than four pages.
+# How much is added to packets as it is, each time.
+trace_splices()
+{
+	# shellcheck disable=SC2016 # for the kernel to expand
+	put 'r:stack/spliced skb_splice_from_iter size=$retval:s64' $tracing/kprobe_events &&
+		put 1 $tracing/events/stack/spliced/enable
+}
+
+trace_splices_ends()
+{
+	put 0 $tracing/events/stack/spliced/enable
+	: >$tracing/kprobe_events
+}
+
+# What is written goes over the network as it is, all of it: a packet that may have four
+# fragments has more than four pages.
 sends_large_fragments()	# STACK KIND FAR...
 {
-	local limit=4 before largest status=0
+	local limit=4 before largest spliced=0 size status=0
 
 	: >$tracing/trace
 	read -r before </proc/sys/net/core/max_skb_frags
@@ -387,8 +401,11 @@ sends_large_fragments()	# STACK KIND FAR...
 	put "$before" /proc/sys/net/core/max_skb_frags
 	largest=$(grep -oP ' net_dev_start_xmit: .* data_len=\K[0-9]+' $tracing/trace |
 		sort -n | tail -n 1)
-	echo "at most $largest bytes are in one packet"
-	((status == 0 && largest > limit * 4096))
+	while read -r size; do
+		spliced=$((spliced + size))
+	done < <(grep -oP ' spliced: .* size=\K[0-9]+' $tracing/trace)
+	echo "$spliced bytes are not copied, at most $largest bytes are in one packet"
+	((status == 0 && largest > limit * 4096 && spliced >= 2 << 20))
 }
 
 probe()	# STACK
@@ -409,13 +426,23 @@ try_stack()	# STACK
 		try_one_bio "$stack" "$kind" "${far[@]}"
 	done
 	stacks_trace_end
-	! dm_on || [[ $stack != nvme && $stack != iscsi ]] || for kind in thp shm hugetlb $dax; do
-		expect_success "$stack, $kind: fragments are larger than a page" \
-			sends_large_fragments "$stack" "$kind" "${far[@]}"
+	! dm_on || [[ $stack != nvme && $stack != iscsi ]] || {
+		expect_success "what is sent is traced" trace_splices
+		for kind in thp shm hugetlb $dax; do
+			expect_success "$stack, $kind: it is sent in fragments larger than a page" \
+				sends_large_fragments "$stack" "$kind" "${far[@]}"
+		done
+		trace_splices_ends
+	}
+	for kind in thp shm hugetlb $dax; do
+		for action in odd,pieces refused,vanish; do
+			expect_success "$stack, $kind: $action" \
+				directio "$("${stack}_top")" "$kind" $action "${far[@]}"
+		done
 	done
-	for action in odd,pieces refused,vanish; do
-		expect_success "$stack: $action" directio "$("${stack}_top")" thp $action "${far[@]}"
-	done
+	# A stock kernel forgets some of the pins.
+	! dm_on || [[ $stack != nvme ]] ||
+		expect_success "$stack: the end of a bio is trimmed" directio "$(nvme_top)" thp trimmed
 	[[ $stack != linear ]] || for kind in thp shm hugetlb $dax; do
 		expect_success "$stack, $kind: the memory goes when it is pinned" \
 			directio "$("${stack}_top")" "$kind" held "${far[@]}"
