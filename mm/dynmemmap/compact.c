@@ -177,7 +177,7 @@ static bool area_empty(unsigned long pfn, struct list_head *targets)
 
 /*
  * Look at the area that starts at @pfn, and empty it if that is worth while.
- * Return: 1 if that was tried, or 0; -EBUSY while somebody has a range.
+ * Return: 1 if that was tried, or 0; -EBUSY while somebody has a range, or removes memory.
  */
 static int area_compact(struct zone *zone, unsigned long pfn, struct list_head *targets)
 {
@@ -185,8 +185,9 @@ static int area_compact(struct zone *zone, unsigned long pfn, struct list_head *
 
 	/* Those that come online might miss a flush of what moves. */
 	guard(cpus_read_lock)();
-	/* Sections may go, and their struct pages with them. */
-	get_online_mems();
+	/* Sections may go, and their struct pages with them; that may take for ever. */
+	if (!try_get_online_mems())
+		return -EBUSY;
 	if (dynmemmap_compact_begin()) {
 		tried = area_is_nearly_free(zone, pfn);
 		if (tried && area_empty(pfn, targets)) {

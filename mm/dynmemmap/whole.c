@@ -202,8 +202,9 @@ void dynmemmap_make_whole(struct dynmemmap_node *node)
 
 	if (!READ_ONCE(node->apart_nr))
 		return;
-	/* Sections may go, and the areas that are kept with them. */
-	get_online_mems();
+	/* Sections may go, and the areas that are kept with them; that may take for ever. */
+	if (!try_get_online_mems())
+		return;
 	while ((area = node_remove_apart(node))) {
 		if (!area_make_whole(area)) {
 			guard(raw_spinlock_irqsave)(&node->lock);
