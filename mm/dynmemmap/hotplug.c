@@ -69,6 +69,13 @@ struct page *__dynmemmap_section_add(unsigned long pfn, int nid)
 	return pfn_to_page(pfn);
 }
 
+/* Who repairs a read of offline memory makes struct pages for a zone, or for none. */
+static void area_set_zone(struct dynmemmap_area *area, struct zone *zone)
+{
+	guard(raw_spinlock_irqsave)(&dynmemmap_area_node(area)->lock);
+	WRITE_ONCE(area->zone, zone);
+}
+
 /* Take away the struct pages of a section that is nobody's memory any more. */
 static void section_release(struct dynmemmap_area *areas)
 {
@@ -78,7 +85,7 @@ static void section_release(struct dynmemmap_area *areas)
 	for (area = areas; area < areas + DYNMEMMAP_SECTION_NR_AREAS; area++) {
 		if (area->owner == DYNMEMMAP_KERNEL || area->owner == DYNMEMMAP_DEVICE)
 			dynmemmap_set_owner(area, DYNMEMMAP_MOVING);
-		WRITE_ONCE(area->zone, NULL);
+		area_set_zone(area, NULL);
 		list_add(&area->pool_list, &list);
 	}
 	dynmemmap_unpopulate(&list, "offline");
@@ -156,7 +163,7 @@ int __dynmemmap_online_start(struct zone *zone, unsigned long start_pfn, unsigne
 
 		if (!area)
 			continue;
-		WRITE_ONCE(area->zone, zone);
+		area_set_zone(area, zone);
 		if (may_go && area_goes_to_pool(area, start_pfn))
 			continue;
 		if (!area_populate_online(area)) {

@@ -163,7 +163,8 @@ struct dev_pagemap;
  *		to 1 under dynmemmap_device_mutex
  * @donor:	while the owner is STOCK
  * @zone:	the zone that all its pages are online in, NULL if there is no such;
- *		zone->lock, changes only while the owner is KERNEL
+ *		zone->lock, changes only while the owner is KERNEL, or when it comes
+ *		online and has gone offline, under dynmemmap_node.lock
  * @area_nr:	pfn of its first page / 512; constant
  * @nid:	node whose stock it uses; constant while its section exists
  * @state:	enum dynmemmap_state

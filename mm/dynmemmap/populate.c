@@ -71,14 +71,15 @@ static bool area_map(struct dynmemmap_area *area, struct page **frames)
  * @reason:	for the trace
  * @start:	when that began
  *
- * Does nothing if a stray read was repaired meanwhile, the area is HUGE now, or its
- * section is gone.
+ * Does nothing if a stray read was repaired meanwhile, the area is HUGE now, in another
+ * zone, or its section is gone.
  *
  * Context: any but NMI.
  */
 void dynmemmap_populate_with(struct dynmemmap_area *area, struct page **frames,
 			     const char *reason, u64 start)
 {
+	const struct zone *zone = READ_ONCE(area->zone);
 	struct dynmemmap_node *node = dynmemmap_area_node(area);
 	bool was_idle = false;
 
@@ -86,10 +87,11 @@ void dynmemmap_populate_with(struct dynmemmap_area *area, struct page **frames,
 	dynmemmap_vmemmap_fill(area, frames);
 	scoped_guard(raw_spinlock_irqsave, &node->lock) {
 		/*
-		 * Its section may have gone, with the page tables; or a huge folio
-		 * has the area that somebody has looked at without holding it.
+		 * Its section may have gone, with the page tables, or has come online; or
+		 * a huge folio has the area that somebody has looked at without holding it.
 		 */
-		if (!dynmemmap_area_exists(area) || area->state == DYNMEMMAP_HUGE)
+		if (!dynmemmap_area_exists(area) || area->zone != zone ||
+		    area->state == DYNMEMMAP_HUGE)
 			break;
 		was_idle = area_map(area, frames);
 	}
