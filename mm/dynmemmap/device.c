@@ -433,15 +433,41 @@ bool __dynmemmap_device_make(unsigned long pfn, unsigned int order, gfp_t gfp)
 }
 EXPORT_SYMBOL_GPL(__dynmemmap_device_make);
 
+/* Return: true if the device was a user of the area because it had made it. */
+static bool area_unmake(struct dynmemmap_area *area)
+{
+	guard(mutex)(&dynmemmap_device_mutex);
+	if (!area_is_made(area))
+		return false;
+	guard(raw_spinlock_irqsave)(&dynmemmap_area_node(area)->lock);
+	WRITE_ONCE(area->marks, area->marks & ~DYNMEMMAP_MARK_MADE);
+	return true;
+}
+
+/* A device does not use pages of a range; what else is in the areas at its ends stays. */
+static void device_unmake_range(unsigned long pfn, unsigned long end_pfn)
+{
+	pfn = ALIGN(pfn, DYNMEMMAP_AREA_NR_PAGES);
+	for (; pfn + DYNMEMMAP_AREA_NR_PAGES <= end_pfn; pfn += DYNMEMMAP_AREA_NR_PAGES) {
+		struct dynmemmap_area *area = device_area_of(pfn);
+
+		if (area && area_unmake(area))
+			area_unuse(area);
+		cond_resched();
+	}
+}
+
 bool __dynmemmap_device_make_range(unsigned long pfn, unsigned long nr_pages)
 {
 	const unsigned long nr_each = DYNMEMMAP_AREA_NR_PAGES / DYNMEMMAP_AREA_NR_FRAMES;
-	const unsigned long end_pfn = pfn + nr_pages;
+	const unsigned long start_pfn = pfn, end_pfn = pfn + nr_pages;
 
 	for (; pfn < end_pfn; pfn = ALIGN_DOWN(pfn, nr_each) + nr_each) {
 		/* Nobody could be killed for what the device has. */
-		if (!__dynmemmap_device_make(pfn, 0, GFP_KERNEL | __GFP_RETRY_MAYFAIL))
+		if (!__dynmemmap_device_make(pfn, 0, GFP_KERNEL | __GFP_RETRY_MAYFAIL)) {
+			device_unmake_range(start_pfn, end_pfn);
 			return false;
+		}
 		cond_resched();
 	}
 	return true;
