@@ -434,6 +434,60 @@ static void freed_part_gets_its_tails(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, list_empty(&dynmemmap_zone_pool(zone)->parts));
 }
 
+/* More folios than it is for: the last have to be served by the allocator. */
+#define NR_NOFAIL	(DYNMEMMAP_RESERVE_NOFAIL_FRAMES / (DYNMEMMAP_AREA_NR_FRAMES - 1) + 2)
+
+/* Leave in the stock only what is kept for those who cannot fail. */
+static unsigned int stock_empty(struct dynmemmap_node *node, struct page **frames,
+				unsigned int nr_max)
+{
+	unsigned int nr = 0;
+
+	while (nr < nr_max &&
+	       dynmemmap_frames_try_take(node, frames + nr * DYNMEMMAP_POPULATE_NR_FRAMES,
+					 DYNMEMMAP_ALL_VMEMMAP_PAGES,
+					 DYNMEMMAP_RESERVE_NOFAIL_FRAMES))
+		nr++;
+	return nr;
+}
+
+/* In place of that of a page table. */
+static DEFINE_SPINLOCK(test_lock);
+
+/* As when a PMD is split whose folio was populated too late, or not at all. */
+static void reserve_serves_who_cannot_fail(struct kunit *test)
+{
+	const unsigned int nr_max = 4096;
+	struct folio *folios[NR_NOFAIL];
+	struct dynmemmap_node *node;
+	struct page **frames;
+	unsigned int i, nr;
+
+	for (i = 0; i < NR_NOFAIL; i++)
+		folios[i] = take_folio(test);
+	node = dynmemmap_area_node(dynmemmap_area_of(folio_pfn(folios[0])));
+	frames = kunit_kcalloc(test, nr_max * DYNMEMMAP_POPULATE_NR_FRAMES, sizeof(*frames),
+			       GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, frames);
+	nr = stock_empty(node, frames, nr_max);
+	KUNIT_EXPECT_LT(test, nr, nr_max);
+
+	spin_lock(&test_lock);
+	for (i = 0; i < NR_NOFAIL; i++)
+		__dynmemmap_folio_populate_nofail(folios[i]);
+	spin_unlock(&test_lock);
+
+	while (nr--)
+		dynmemmap_frames_put(node, frames + nr * DYNMEMMAP_POPULATE_NR_FRAMES,
+				     DYNMEMMAP_POPULATE_NR_FRAMES);
+	for (i = 0; i < NR_NOFAIL; i++) {
+		KUNIT_EXPECT_EQ(test, dynmemmap_area_of(folio_pfn(folios[i]))->state,
+				DYNMEMMAP_SPLIT);
+		expect_folio(test, folios[i], DYNMEMMAP_AREA_ORDER);
+		folio_put(folios[i]);
+	}
+}
+
 static struct kunit_case dynmemmap_cases[] = {
 	KUNIT_CASE(pool_area_has_no_struct_pages),
 	KUNIT_CASE(populate_makes_free_pages),
@@ -454,6 +508,7 @@ static struct kunit_case dynmemmap_cases[] = {
 	KUNIT_CASE(huge_folio_is_looked_at_later),
 	KUNIT_CASE(part_shares_its_tails),
 	KUNIT_CASE(freed_part_gets_its_tails),
+	KUNIT_CASE(reserve_serves_who_cannot_fail),
 	{}
 };
 
