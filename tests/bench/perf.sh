@@ -32,7 +32,7 @@ fi
 echo madvise >/sys/kernel/mm/transparent_hugepage/enabled
 {
 	echo "p:split_begin __folio_split"
-	echo "r:split_end __folio_split"
+	echo 'r:split_end __folio_split ret=$retval:s32'
 } >$tracing/kprobe_events
 [[ ! -d $tracing/events/dynmemmap ]] || events+=(-e dynmemmap:dynmemmap_populate_tails)
 perf record -q -a -m 4M -o /tmp/perf.data "${events[@]}" -- "$0" load >/tmp/perf.out 2>&1 || {
