@@ -3,8 +3,8 @@
 #
 # Huge pages are split, forked, written, swapped, collapsed and freed on four CPUs at
 # once, while others use up the memory and give it back, and every byte is verified:
-# by processes of their own, and by threads that share them with each other and with
-# their children.
+# by processes of their own, by threads that share them with each other and with their
+# children, and in a file that loses parts of them.
 #
 # kernels: dynamic
 # also: stock debug
@@ -24,6 +24,8 @@ four_times()	# ACTION SECONDS
 	local seed job
 	local -a jobs=()
 
+	"$DYNMEMMAP/tests/guest/parts.py" /mnt/huge/file long "$2" $RANDOM &
+	jobs+=($!)
 	for seed in 1 2 3 4; do
 		"$DYNMEMMAP/tests/guest/huge.py" "$1" "$2" $((RANDOM * 4 + seed)) &
 		jobs+=($!)
@@ -38,6 +40,8 @@ echo 100 >/sys/kernel/mm/transparent_hugepage/khugepaged/scan_sleep_millisecs
 echo 1 >/sys/kernel/mm/ksm/run
 number=$(zram_swap 1G)
 note "swap on zram$number"
+mkdir -p /mnt/huge
+mount -t tmpfs -o huge=always,size=64M tmpfs /mnt/huge
 remember_memmap
 ! dm_on || echo 10 >"$DM/take_back_delay_ms"
 
@@ -53,6 +57,7 @@ load_stop
 note "$(grep -E '^(thp_(fault_alloc|split_page|split_pmd|collapse_alloc|swpout)|pswpout) ' \
 	/proc/vmstat)"
 expect "some were split" "$(vmstat thp_split_pmd)" -gt 20
+expect_success "the file is unmounted" umount /mnt/huge
 expect_success "swap ends" zram_swap_end
 echo 3 >/proc/sys/vm/drop_caches
 expect_memmap_back 20

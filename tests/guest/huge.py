@@ -501,6 +501,24 @@ def die(memory):
     memory.verify()
 
 
+def used_again(memory):
+    """Those that were just freed are used again as they are: nothing is remapped."""
+    def remapped():
+        return sum(vmstat(f"dynmemmap_{what}") for what in
+                   ("populate", "populate_tails", "unpopulate", "unpopulate_tails"))
+    rounds, few = 100, Memory(4)
+    before = remapped() if memory.counted else 0
+    for seed in range(rounds):
+        for page in few.each_middle():
+            few.write(page, seed)
+        few.verify(few.each_middle())
+        call("madvise", few.base, few.size, MADV_DONTNEED)
+    few.free()
+    # But for what others do meanwhile.
+    times = remapped() - before if memory.counted else 0
+    must(times <= rounds * 4 // 10, f"areas were remapped {times} times")
+
+
 # What splits every huge page, and what leaves them whole in the end.
 SPLITTERS = {
     "protect": protect, "unmap": unmap, "discard": discard, "lazy-free": lazy_free,
@@ -511,7 +529,7 @@ SPLITTERS = {
 OTHERS = {
     "rest": lambda memory: None, "fork-child-writes": fork_child_writes, "collapse": collapse,
     "killed": killed, "move-whole": move_whole, "uffd-move-whole": uffd_move_whole,
-    "split-orders": split_orders, "bad-input": bad_input, "die": die,
+    "split-orders": split_orders, "bad-input": bad_input, "die": die, "used-again": used_again,
 }
 
 

@@ -129,7 +129,7 @@ class File:
             self.expect_split(looks)
 
     def expect_split(self, looks=1):
-        self.areas.expect(range(1), range(AREAS - FEW, AREAS + REST), looks)
+        self.areas.expect(range(1), range(AREAS - FEW, 2 * AREAS), looks)
 
     def expect_gone(self):
         """What was freed has no struct pages soon."""

@@ -21,16 +21,27 @@ def must(value, what):
         raise AssertionError(what)
 
 
+def patiently(function, *args):
+    """Where a test has memory run out, nothing has changed then, and it is tried again."""
+    while True:
+        try:
+            return function(*args)
+        except OSError as error:
+            if error.errno != errno.ENOMEM or "MEMORY_RUNS_OUT" not in os.environ:
+                raise
+
+
+def call_once(name, *args):
+    result = getattr(LIBC, name)(*map(ctypes.c_long, args))
+    if result == -1:
+        error = ctypes.get_errno()
+        raise OSError(error, f"{name}: {os.strerror(error)}")
+    return result
+
+
 def call(name, *args):
     """A function of the C library, by its name; addresses and sizes are long."""
-    while True:
-        result = getattr(LIBC, name)(*map(ctypes.c_long, args))
-        if result != -1:
-            return result
-        error = ctypes.get_errno()
-        # Where a test has memory run out, nothing has changed then.
-        if error != errno.ENOMEM or "MEMORY_RUNS_OUT" not in os.environ:
-            raise OSError(error, f"{name}: {os.strerror(error)}")
+    return patiently(call_once, name, *args)
 
 
 def start(function):

@@ -2,25 +2,31 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Take small pages out of the huge pages of a file, and verify every byte.
 
-usage: parts.py FILE fill|punch|again|churn SEED
+usage: parts.py FILE fill|punch|again
+       parts.py FILE churn SEED
+       parts.py FILE long SECONDS SEED
 
   fill   write it: 16 huge pages, if the file system makes such
   punch  a hole of one page in each huge one, where that hurts most: then a half, a
          quarter and an eighth of it stay in one piece
   again  more holes, in those pieces
   churn  holes, writes, and mappings of single pages, at random
+  long   that, and in between all goes to swap or is made whole
 
 Each begins where the one before has ended. Says how it failed.
 """
 
+import errno
 import mmap
 import os
 import random
 import struct
 import sys
+import time
 
-from libc import call, must
+from libc import call, map_areas, must, patiently
 
+MADV_PAGEOUT, MADV_COLLAPSE = 21, 25
 PAGE, HUGE = 4096, 2 << 20
 PAGES = HUGE // PAGE
 AREAS = 16
@@ -47,7 +53,7 @@ class File:
             file.write(struct.pack(f"{AREAS * PAGES}I", *self.seeds))
 
     def write(self, page, seed):
-        os.pwrite(self.fd, pattern(seed, page), page * PAGE)
+        patiently(os.pwrite, self.fd, pattern(seed, page), page * PAGE)
         self.seeds[page] = seed
 
     def punch(self, page, nr_pages=1):
@@ -57,6 +63,16 @@ class File:
     def map_and_read(self, page):
         with mmap.mmap(self.fd, PAGE, mmap.MAP_SHARED, mmap.PROT_READ, offset=page * PAGE) as view:
             self.check(page, view[:])
+
+    def advise(self, advice):
+        """May be asked too much."""
+        size = AREAS * HUGE
+        view = map_areas(size, mmap.MAP_SHARED, self.fd)
+        try:
+            call("madvise", view, size, advice)
+        except OSError as error:
+            must(error.errno in (errno.EAGAIN, errno.EBUSY, errno.EINVAL), error)
+        call("munmap", view, size)
 
     def check(self, page, data):
         wanted = pattern(self.seeds[page], page) if self.seeds[page] else bytes(PAGE)
@@ -99,10 +115,20 @@ def churn(file, seed):
             first = page // PAGES * PAGES
             file.punch(first, PAGES)
             data = b"".join(pattern(7, first + i) for i in range(PAGES))
-            os.pwrite(file.fd, data, first * PAGE)
+            patiently(os.pwrite, file.fd, data, first * PAGE)
             file.seeds[first:first + PAGES] = [7] * PAGES
         else:
             file.write(page, rng.randrange(1, 1 << 31))
+
+
+def long(file, seconds, seed):
+    end = time.monotonic() + seconds
+    fill(file)
+    while time.monotonic() < end:
+        churn(file, seed)
+        file.advise((MADV_COLLAPSE, MADV_PAGEOUT)[seed % 2])
+        file.verify()
+        seed += 1
 
 
 def main():
