@@ -799,13 +799,13 @@ static inline bool dynmemmap_device_make(unsigned long pfn, unsigned int order, 
 /**
  * dynmemmap_device_make_range() - have the struct pages of device memory, for good
  * @pfn: the first page frame
- * @nr_pages: how many; nobody uses them as huge pages, nor has anybody else any of them
+ * @nr_pages: how many; nobody uses them as huge pages
  *
  * For who takes all of a device for himself. They stay until the memory is removed.
  *
  * Context: process context, may sleep.
  * Return: true if they are there; false if there is no memory for all of them, and those of
- * whole areas can go again.
+ * whole areas that it has made can go again.
  */
 static inline bool dynmemmap_device_make_range(unsigned long pfn, unsigned long nr_pages)
 {

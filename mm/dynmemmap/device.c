@@ -444,7 +444,7 @@ static bool area_unmake(struct dynmemmap_area *area)
 	return true;
 }
 
-/* A device does not use pages of a range; what else is in the areas at its ends stays. */
+/* The device does not use a range that it has made; others may use the areas at its ends. */
 static void device_unmake_range(unsigned long pfn, unsigned long end_pfn)
 {
 	pfn = ALIGN(pfn, DYNMEMMAP_AREA_NR_PAGES);
@@ -460,12 +460,18 @@ static void device_unmake_range(unsigned long pfn, unsigned long end_pfn)
 bool __dynmemmap_device_make_range(unsigned long pfn, unsigned long nr_pages)
 {
 	const unsigned long nr_each = DYNMEMMAP_AREA_NR_PAGES / DYNMEMMAP_AREA_NR_FRAMES;
-	const unsigned long start_pfn = pfn, end_pfn = pfn + nr_pages;
+	const unsigned long end_pfn = pfn + nr_pages;
+	unsigned long new_pfn = pfn;
 
 	for (; pfn < end_pfn; pfn = ALIGN_DOWN(pfn, nr_each) + nr_each) {
+		const struct dynmemmap_area *area = device_area_of(pfn);
+
+		/* What is there already may be in use: a table of dm may replace another. */
+		if (area && IS_ALIGNED(pfn, DYNMEMMAP_AREA_NR_PAGES) && area_is_made(area))
+			new_pfn = pfn + DYNMEMMAP_AREA_NR_PAGES;
 		/* Nobody could be killed for what the device has. */
 		if (!__dynmemmap_device_make(pfn, 0, GFP_KERNEL | __GFP_RETRY_MAYFAIL)) {
-			device_unmake_range(start_pfn, end_pfn);
+			device_unmake_range(new_pfn, end_pfn);
 			return false;
 		}
 		cond_resched();

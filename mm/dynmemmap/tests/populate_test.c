@@ -434,7 +434,7 @@ static void freed_part_gets_its_tails(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, list_empty(&dynmemmap_zone_pool(zone)->parts));
 }
 
-/* More folios than it is for: the last have to be served by the allocator. */
+/* More folios than it is for: it has to be filled meanwhile. */
 #define NR_NOFAIL	(DYNMEMMAP_RESERVE_NOFAIL_FRAMES / (DYNMEMMAP_AREA_NR_FRAMES - 1) + 2)
 
 /* Leave in the stock only what is kept for those who cannot fail. */
