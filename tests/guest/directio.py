@@ -24,7 +24,8 @@ import sys
 import threading
 import time
 
-from libc import DM, HUGE, MAP_FIXED, call, expect_shared_tails, map_areas, must, pages_pinned
+from libc import (DM, HUGE, MAP_FIXED, call, expect_shared_tails, map_areas, must, pages_pinned,
+                  vmstat)
 from uring import ENTRIES, READ, READ_FIXED, WRITE, WRITE_FIXED, Ring
 
 PAGE = 4096
@@ -337,6 +338,7 @@ def forked(fd, kind):
 def zero(fd, _):
     """The huge page of zeros, which is everybody's."""
     zeros, source = Buffer("thp"), Buffer("thp", 16)
+    must(vmstat("thp_zero_page_alloc"), "there is no huge page of zeros")
     must(transfer(os.pwritev, fd, zeros, 0, HUGE) == HUGE, "short write")
     expect_on_disk(fd, bytes(HUGE))
     must(transfer(os.pwritev, fd, source, 0, HUGE) == HUGE, "short write")

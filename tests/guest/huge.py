@@ -25,7 +25,8 @@ import sys
 import threading
 import time
 
-from libc import DM, HUGE, LIBC, MAP_FIXED, call, figure, in_child, must, number_in, start
+from libc import (DM, HUGE, LIBC, MAP_FIXED, call, figure, in_child, must, number_in, start,
+                  vmstat)
 
 PAGE = 4096
 PAGES = HUGE // PAGE
@@ -39,11 +40,6 @@ SPLIT_FILE = "/sys/kernel/debug/split_huge_pages"
 KPF_HEAD, KPF_TAIL = 1 << 15, 1 << 16
 # In place of a seed: a page that is like all others of that kind.
 ALIKE = -1
-
-
-def vmstat(name):
-    with open("/proc/vmstat", encoding="ascii") as file:
-        return next(int(line.split()[1]) for line in file if line.startswith(name + " "))
 
 
 def page_content(seed, page):

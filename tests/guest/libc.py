@@ -84,13 +84,16 @@ def figure(name):
     return number_in(f"{DM}/{name}")
 
 
+def vmstat(name):
+    with open("/proc/vmstat", encoding="ascii") as file:
+        return int(dict(line.split() for line in file)[name])
+
+
 def pages_pinned():
     """What each CPU has counted for itself is added first."""
     with open("/proc/sys/vm/stat_refresh", "rb") as file:
         file.read()
-    with open("/proc/vmstat", encoding="ascii") as file:
-        words = dict(line.split() for line in file)
-    return int(words["nr_foll_pin_acquired"]) - int(words["nr_foll_pin_released"])
+    return vmstat("nr_foll_pin_acquired") - vmstat("nr_foll_pin_released")
 
 
 @functools.cache

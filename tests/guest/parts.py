@@ -24,7 +24,7 @@ import struct
 import sys
 import time
 
-from libc import call, map_areas, must, patiently
+from libc import call, call_once, map_areas, must, patiently
 
 MADV_PAGEOUT, MADV_COLLAPSE = 21, 25
 PAGE, HUGE = 4096, 2 << 20
@@ -52,9 +52,12 @@ class File:
         with open(self.notes, "wb") as file:
             file.write(struct.pack(f"{AREAS * PAGES}I", *self.seeds))
 
-    def write(self, page, seed):
-        patiently(os.pwrite, self.fd, pattern(seed, page), page * PAGE)
-        self.seeds[page] = seed
+    def write(self, page, seed, nr_pages=1):
+        data = b"".join(pattern(seed, page + i) for i in range(nr_pages))
+        done = 0
+        while done < len(data):
+            done += patiently(os.pwrite, self.fd, data[done:], page * PAGE + done)
+        self.seeds[page:page + nr_pages] = [seed] * nr_pages
 
     def punch(self, page, nr_pages=1):
         call("fallocate", self.fd, KEEP_SIZE_PUNCH_HOLE, page * PAGE, nr_pages * PAGE)
@@ -65,13 +68,13 @@ class File:
             self.check(page, view[:])
 
     def advise(self, advice):
-        """May be asked too much."""
+        """It may be that there is no huge page, or that somebody uses the pages."""
         size = AREAS * HUGE
         view = map_areas(size, mmap.MAP_SHARED, self.fd)
         try:
-            call("madvise", view, size, advice)
+            call_once("madvise", view, size, advice)
         except OSError as error:
-            must(error.errno in (errno.EAGAIN, errno.EBUSY, errno.EINVAL), error)
+            must(error.errno in (errno.EAGAIN, errno.EBUSY, errno.EINVAL, errno.ENOMEM), error)
         call("munmap", view, size)
 
     def check(self, page, data):
@@ -114,9 +117,7 @@ def churn(file, seed):
             # A whole one again.
             first = page // PAGES * PAGES
             file.punch(first, PAGES)
-            data = b"".join(pattern(7, first + i) for i in range(PAGES))
-            patiently(os.pwrite, file.fd, data, first * PAGE)
-            file.seeds[first:first + PAGES] = [7] * PAGES
+            file.write(first, 7, PAGES)
         else:
             file.write(page, rng.randrange(1, 1 << 31))
 
