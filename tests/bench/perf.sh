@@ -32,6 +32,7 @@ fi
 echo madvise >/sys/kernel/mm/transparent_hugepage/enabled
 {
 	echo "p:split_begin __folio_split"
+	# shellcheck disable=SC2016 # for the kernel to expand
 	echo 'r:split_end __folio_split ret=$retval:s32'
 } >$tracing/kprobe_events
 [[ ! -d $tracing/events/dynmemmap ]] || events+=(-e dynmemmap:dynmemmap_populate_tails)

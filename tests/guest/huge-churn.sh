@@ -24,7 +24,7 @@ four_times()	# ACTION SECONDS
 	local seed job
 	local -a jobs=()
 
-	"$DYNMEMMAP/tests/guest/parts.py" /mnt/huge/file long "$2" $RANDOM &
+	"$DYNMEMMAP/tests/guest/parts.py" /mnt/huge/file long "$2" "$RANDOM" &
 	jobs+=($!)
 	for seed in 1 2 3 4; do
 		"$DYNMEMMAP/tests/guest/huge.py" "$1" "$2" $((RANDOM * 4 + seed)) &

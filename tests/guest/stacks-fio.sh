@@ -118,10 +118,7 @@ done
 rm -f "$dax/fio"
 put madvise "$thp/enabled"
 # Slabs that are allocated when there is no memory lie wherever one page was free.
-if ((seconds == 0)); then
-	stacks_end
-else
-	stacks_end 6144
-fi
+((seconds == 0)) || left_kib=6144
+stacks_end
 
 finish
