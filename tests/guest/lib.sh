@@ -195,6 +195,12 @@ areas_in_huge_pages()
 	echo $(($(dm areas_huge) - $(dm cached_areas)))
 }
 
+# But for those that were there before, $AREAS_HUGE.
+no_huge_areas_left()
+{
+	(($(areas_in_huge_pages) <= AREAS_HUGE))
+}
+
 # Frames that hold struct pages or their page tables.
 frames_in_use()
 {

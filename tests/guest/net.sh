@@ -156,7 +156,7 @@ expect "no folio was split" "$(vmstat thp_split_page)" -eq "$split"
 expect_no_splits
 expect_success "all pins are gone" eventually 5 no_pins_left
 ! dm_on || expect_success "all huge pages are gone" \
-	eventually 10 eval '(($(areas_in_huge_pages) <= AREAS_HUGE))'
+	eventually 10 no_huge_areas_left
 echo 3 >/proc/sys/vm/drop_caches
 expect_memmap_back 15
 expect_consistent

@@ -24,9 +24,9 @@ import struct
 import sys
 import time
 
+from huge import MADV_COLLAPSE, MADV_PAGEOUT
 from libc import call, call_once, map_areas, must, patiently
 
-MADV_PAGEOUT, MADV_COLLAPSE = 21, 25
 PAGE, HUGE = 4096, 2 << 20
 PAGES = HUGE // PAGE
 AREAS = 16

@@ -107,11 +107,6 @@ round()	# STACK EVENT KIND MOMENT FIRST
 	return "$status"
 }
 
-no_huge_areas_left()
-{
-	(($(areas_in_huge_pages) <= AREAS_HUGE))
-}
-
 nvme_gives_up() { nvme_is_gone; }
 iscsi_gives_up() { iscsi_is_gone || iscsi_disconnect; }
 
