@@ -162,18 +162,33 @@ static int area_reset_detached(struct dynmemmap_area *area, bool huge)
 }
 
 /*
+ * Take what entries that are gone have left of an area, as the worker would: not while
+ * that has to stay for somebody with a range, nor if a page is pinned or bad.
+ */
+static void area_take_back(struct dynmemmap_area *area)
+{
+	/* Who has that mutex may be waiting for the other one. */
+	if (!mutex_trylock(&dynmemmap_take_back_mutex))
+		return;
+	if (dynmemmap_may_take_back())
+		dynmemmap_unpopulate_area(area, "device");
+	mutex_unlock(&dynmemmap_take_back_mutex);
+}
+
+/*
  * Find an area that nobody uses fit for its next use: a HUGE one only for an entry that
- * maps all of it.
+ * maps all of it, and a SPLIT one for that only if need be.
  * Return: 0; -EBUSY if a folio of all of it is pinned, -ENOMEM.
  */
 static int area_prepare_use(struct dynmemmap_area *area, bool huge)
 {
-	const bool was_huge = READ_ONCE(area->state) == DYNMEMMAP_HUGE;
+	const u8 state = READ_ONCE(area->state);
+	const bool was_huge = state == DYNMEMMAP_HUGE;
 
 	lockdep_assert_held(&dynmemmap_device_mutex);
-	if ((!was_huge && !area_has_old_tails(area)) || area_has_detached(area))
+	if (state == DYNMEMMAP_IDLE || area_has_detached(area))
 		return 0;
-	if (area_is_pinned(area))
+	if ((was_huge || area_has_old_tails(area)) && area_is_pinned(area))
 		return -EBUSY;
 	if (was_huge && huge)
 		return 0;
@@ -181,6 +196,8 @@ static int area_prepare_use(struct dynmemmap_area *area, bool huge)
 	if (was_huge && !dynmemmap_unpopulate_area(area, "device") &&
 	    !dynmemmap_populate_tails(area, GFP_NOWAIT, "device"))
 		return -ENOMEM;
+	if (huge)
+		area_take_back(area);
 	if (area_has_old_tails(area))
 		area_reset_tails(area);
 	return 0;

@@ -24,7 +24,7 @@ import sys
 import threading
 import time
 
-from libc import LIBC, figure, must, pages_pinned, start
+from libc import DM, LIBC, figure, files_share_tails, must, pages_pinned, start
 from uring import READ_FIXED, WRITE_FIXED, Ring
 
 MIB = 1 << 20
@@ -797,6 +797,7 @@ def huge(path, _):
     memory, start = mapping.memory, address_of(mapping.memory)
     mapping.touch()
     mapping.fill()
+    huge_before = figure("areas_huge")
     # Pages of an entry that maps a whole area, one by one: every other area.
     for area in range(0, mapping.SIZE, 2 * mapping.AREA):
         for protection in (mmap.PROT_READ, mmap.PROT_READ | mmap.PROT_WRITE):
@@ -804,6 +805,9 @@ def huge(path, _):
     mapping.check()
     mapping.fill()
     mapping.check()
+    lost = huge_before - figure("areas_huge")
+    print(f"{lost} areas are not huge any more")
+    must(not files_share_tails() or lost < mapping.AREAS // 8, "they have all struct pages")
     # Such an entry goes, and others come where it was.
     punched = range(MIB, mapping.SIZE, 4 * mapping.AREA)
     for page in punched:
@@ -849,6 +853,32 @@ def fracture(path, _):
     mapping.touch()
     mapping.fill()
     mapping.check()
+
+
+def set_delay(milliseconds):
+    """So long waits the worker before it takes struct pages."""
+    with open(f"{DM}/take_back_delay_ms", "w", encoding="ascii") as file:
+        file.write(str(milliseconds))
+
+
+def merge(path, _):
+    """What was mapped in small pages is mapped as a whole as soon as those are gone, and
+    not only when the worker has taken their struct pages."""
+    usual, split_before = figure("take_back_delay_ms"), figure("areas_split")
+    set_delay(3600000)
+    mapping = HugeMapping(path)
+    mapping.memory.madvise(mmap.MADV_NOHUGEPAGE)
+    mapping.fill()
+    number = figure("areas_split") - split_before
+    mapping.memory.close()
+    os.close(mapping.fd)
+    mount_again(path)
+    mapping = HugeMapping(path)
+    mapping.touch()
+    set_delay(usual)
+    must(number >= mapping.AREAS, f"only {number} areas were split")
+    mapping.check()
+    mapping.end()
 
 
 class FewAreas(HugeMapping):
@@ -1110,7 +1140,7 @@ ACTIONS = {
     "poison": poison, "poison-huge": poison_huge, "badblocks": badblocks,
     "rewritten": rewritten,
     "machine-check": machine_check, "machine-check-huge": machine_check_huge,
-    "single": single, "small": small, "huge": huge, "fracture": fracture,
+    "single": single, "small": small, "huge": huge, "fracture": fracture, "merge": merge,
     "small-extents": small_extents,
     "device-huge": device_huge, "gigantic": gigantic, "direct-huge": direct_huge,
 }

@@ -33,6 +33,7 @@ for fs in ext4 xfs; do
 	use_and_leave "$fs: all pages mapped one by one cost eight" small
 	use_and_leave "$fs: 2 MiB mapped as a whole cost one vmemmap page" huge
 	use_and_leave "$fs: what is mapped in parts is mapped as a whole again" fracture
+	use_and_leave "$fs: and at once where nothing else is left" merge
 	use_and_leave "$fs: so is what was a file of small extents" small-extents
 	expect_success "$fs: it is unmounted" umount /mnt/dax
 done

@@ -107,7 +107,7 @@ static void device_area_changes_its_kind(struct kunit *test)
 	expect_device_page(test, dynmemmap_area_page(area, 10));
 	dynmemmap_device_put(pfn + 10);
 
-	/* And the other way round: it has all struct pages until the worker passes. */
+	/* And the other way round: who has a range keeps what is left from going. */
 	use_device_area(test, area, 0, DYNMEMMAP_AREA_NR_PAGES);
 	KUNIT_EXPECT_EQ(test, area->mapped, DYNMEMMAP_ALL_VMEMMAP_PAGES);
 	dax_folio_reset_order(device_folio_init(area));
