@@ -190,8 +190,38 @@ static bool node_supply(struct dynmemmap_node *node, zone_supply supply)
 }
 
 /*
+ * Frames for movable memory are bought where its page tables have to be, too: those may be
+ * one for each area in a pool. Is there no room for more than them?
+ */
+static bool tables_need_room(void)
+{
+	unsigned long nr_tables = 0, nr_free = 0;
+	struct zone *zone;
+
+	for_each_populated_zone(zone) {
+		if (zone_idx(zone) <= ZONE_NORMAL)
+			nr_free += max(zone_page_state(zone, NR_FREE_PAGES),
+				       high_wmark_pages(zone)) - high_wmark_pages(zone);
+		else
+			nr_tables += READ_ONCE(dynmemmap_zone_pool(zone)->nr_areas);
+	}
+	return nr_free < nr_tables;
+}
+
+/*
+ * Then have frames of movable memory itself.
+ * Return: false if there is no need, or no area.
+ */
+static bool node_leave_room(struct dynmemmap_node *node)
+{
+	return tables_need_room() &&
+	       zone_supply_stock(node, &NODE_DATA(node->nid)->node_zones[ZONE_MOVABLE],
+				 zone_donate_locked);
+}
+
+/*
  * Unmovable memory must not end up in ZONE_MOVABLE, where it would make a memory block stay
- * for ever, nor use up reserves; but running out of frames is worse.
+ * as long as it is used, nor use up reserves; but running out of frames is worse.
  */
 static bool node_donate(struct dynmemmap_node *node)
 {
@@ -265,6 +295,8 @@ static bool stock_buy(struct dynmemmap_node *node, gfp_t gfp)
  */
 static bool stock_extend(struct dynmemmap_node *node, gfp_t gfp)
 {
+	if (node_leave_room(node))
+		return true;
 	return (gfpflags_allow_blocking(gfp) &&
 		stock_buy_block(node, (gfp & ~__GFP_NOFAIL) | __GFP_NORETRY, FRAMES_ORDER)) ||
 	       node_donate(node);
@@ -281,7 +313,7 @@ static bool frames_take(struct dynmemmap_node *node, struct page **frames, u8 wa
 	}
 	if (dynmemmap_stock_is_low(node)) {
 		dynmemmap_worker_kick(node);
-		if (READ_ONCE(node->stock.nr_free) < CUT_BELOW_FRAMES)
+		if (READ_ONCE(node->stock.nr_free) < CUT_BELOW_FRAMES && !node_leave_room(node))
 			node_supply(node, zone_cut_locked);
 	}
 	return true;
@@ -369,9 +401,12 @@ void dynmemmap_stock_refill(struct work_struct *work)
 	unsigned long nr_reserve = dynmemmap_policy_reserve(READ_ONCE(node->nr_reserve), true);
 
 	WRITE_ONCE(node->nr_reserve, nr_reserve);
-	while (READ_ONCE(node->stock.nr_singles_free) < nr_reserve)
+	while (READ_ONCE(node->stock.nr_singles_free) < nr_reserve) {
+		if (node_leave_room(node))
+			return;
 		if (!stock_buy(node, GFP_KERNEL | __GFP_NORETRY))
 			return;
+	}
 }
 
 /**

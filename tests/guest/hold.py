@@ -39,7 +39,7 @@ MAP_HUGETLB, MAP_HUGE_SHIFT = 0x40000, 26
 
 
 class Pattern:
-    """Pages that compress well and differ from each other."""
+    """Pages that compress well and differ from each other, and no chunk is like another."""
 
     def __init__(self, kind):
         words = os.urandom(8 * (MIB // PAGE))
@@ -50,7 +50,7 @@ class Pattern:
 
     def of(self, index):
         shift = index * (PAGE + 8) % MIB
-        return self.view[shift:shift + CHUNK]
+        return b"".join((index.to_bytes(8, "little"), self.view[shift + 8:shift + CHUNK]))
 
 
 class Pipes:
@@ -117,7 +117,7 @@ def say(path, text):
 
 def check(memory, chunks, pattern, sparse):
     for index in range(chunks):
-        start, wanted = index * CHUNK, bytes(pattern.of(index))
+        start, wanted = index * CHUNK, pattern.of(index)
         if sparse:
             for page in range(0, CHUNK, SPARSE):
                 if memory[start + page:start + page + PAGE] != wanted[page:page + PAGE]:

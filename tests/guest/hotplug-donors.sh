@@ -48,6 +48,7 @@ for round in 1 2 3; do
 done
 expect_success "what cannot move keeps its contents" hold_check ballast
 hold_stop ballast
+expect "nobody is killed for want of memory" "$(vmstat oom_kill)" -eq 0
 expect_consistent
 
 finish
