@@ -12,6 +12,7 @@ import contextlib
 import ctypes
 import errno
 import fcntl
+import functools
 import mmap
 import os
 import select
@@ -30,7 +31,7 @@ from uring import READ_FIXED, WRITE_FIXED, Ring
 MIB = 1 << 20
 SIZE = 8 * MIB
 PAGE = mmap.PAGESIZE
-FUTEX, PTRACE = 202, 101
+PREAD, PWRITE, FUTEX, PTRACE = 17, 18, 202, 101
 FS_IOC_FIEMAP = 0xC020660B
 # Extents of a file.
 MANY = 4096
@@ -259,15 +260,23 @@ def pin(memory, offset, writer):
     must(call(LIBC.vmsplice, writer, ctypes.byref(page), 1, 0) == PAGE, "short vmsplice")
 
 
-def must_wait(what, reader, contents, function, *args):
-    """Something waits for a page that is pinned, and goes on when it is read."""
+def must_wait_for(release, what, function, *args):
+    """Something waits for a page that is pinned, and goes on when that is released."""
     waiting = threading.Thread(target=function, args=args)
     waiting.start()
     waiting.join(2)
     must(waiting.is_alive(), f"{what} did not wait for a pinned page")
-    must(os.read(reader, PAGE) == contents, "other contents of the pinned page")
+    release()
     waiting.join(60)
     must(not waiting.is_alive(), f"{what} still waits")
+
+
+def must_wait(what, reader, contents, function, *args):
+    """For one that lies in a pipe, until it is read."""
+    def read():
+        must(os.read(reader, PAGE) == contents, "other contents of the pinned page")
+
+    must_wait_for(read, what, function, *args)
 
 
 def punch(fd, start, size):
@@ -331,6 +340,184 @@ def unlinked(path, _):
     map_file(path, 16)
     must(os.read(reader, PAGE) == pattern(15)[3 * PAGE:4 * PAGE], "other contents of a lost file")
     os.waitpid(child, 0)
+
+
+class StoppedDisk:
+    """All that it is to read or write waits until it goes on."""
+
+    NAME = "stopped"
+    # One request.
+    SIZE = MIB
+
+    def __init__(self, device):
+        sectors = int(subprocess.check_output(["blockdev", "--getsz", device]))
+        self.setup("create", self.NAME, "--table", f"0 {sectors} linear {device} 0")
+        node = self.setup("info", "--columns", "--noheadings", "-o", "blkdevname", self.NAME)
+        self.fd = os.open(f"/dev/{node.strip()}", os.O_RDWR | os.O_DIRECT)
+        self.failed = []
+
+    @staticmethod
+    def setup(*args):
+        # There is no udev that would make names.
+        return subprocess.check_output(["dmsetup", "--noudevrules", "--noudevsync", *args],
+                                       text=True)
+
+    def contents(self):
+        back = mmap.mmap(-1, self.SIZE)
+        must(os.preadv(self.fd, [back], 0) == self.SIZE, "short read")
+        return back[:]
+
+    def fill(self, contents):
+        source = mmap.mmap(-1, self.SIZE)
+        source[:] = contents
+        must(os.pwrite(self.fd, source, 0) == self.SIZE, "short write")
+
+    def stop(self):
+        self.setup("suspend", "--nolockfs", self.NAME)
+
+    def go_on(self):
+        self.setup("resume", self.NAME)
+
+    def start(self, address, reading):
+        """Return: a thread that ends when the disk has read or written what is there.
+        Its pages are pinned."""
+        before = pages_pinned()
+
+        def run():
+            transfer = LIBC.pread if reading else LIBC.pwrite
+            if transfer(self.fd, ctypes.c_void_p(address), ctypes.c_size_t(self.SIZE),
+                        ctypes.c_long(0)) != self.SIZE:
+                self.failed.append(os.strerror(ctypes.get_errno()))
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        while pages_pinned() <= before and thread.is_alive():
+            time.sleep(0.01)
+        sleeps_in(PREAD if reading else PWRITE, thread)
+        return thread
+
+    def end(self):
+        os.close(self.fd)
+        self.setup("remove", self.NAME)
+        must(not self.failed, f"direct I/O has failed: {self.failed}")
+
+
+@contextlib.contextmanager
+def stopped_disk(device):
+    """Whatever happens, nothing waits for it for ever."""
+    disk = StoppedDisk(device)
+    try:
+        yield disk
+    finally:
+        disk.go_on()
+        disk.end()
+
+
+# Where in a file, in the middle of an area, something is on its way.
+FLIGHT = slice(2 * MIB + MIB // 2, 3 * MIB + MIB // 2)
+
+
+def in_flight(change, path, device):
+    """Do something to a file while it is on its way to a disk, or something comes from there,
+    mapped as a whole and in small pages."""
+    for reading in False, True:
+        for is_small in False, True:
+            with stopped_disk(device) as disk:
+                disk.fill(pattern(33)[:disk.SIZE])
+                change(path, disk, reading, is_small)
+                wanted = pattern(33)[:disk.SIZE] if reading else pattern(32)[FLIGHT]
+                must(disk.contents() == wanted, "other contents of the disk")
+
+
+def arrived(reading):
+    """What a file should hold that nobody has changed."""
+    expected = bytearray(pattern(32))
+    if reading:
+        expected[FLIGHT] = pattern(33)[:StoppedDisk.SIZE]
+    return expected
+
+
+def change_in_flight(path, disk, reading, is_small, what, start, size, change):
+    """Part of the buffer goes, and is empty when it is there again."""
+    memory, fd = map_file(path, 32, small=is_small), os.open(path, os.O_RDWR)
+    disk.stop()
+    transfer = disk.start(address_of(memory, FLIGHT.start), reading)
+    must_wait_for(disk.go_on, what, change, fd)
+    transfer.join()
+    os.ftruncate(fd, SIZE)
+    expected = arrived(reading)
+    expected[start:start + size] = bytes(size)
+    must(memory[:] == expected, f"other contents after {what}")
+    os.close(fd)
+
+
+def punch_in_flight(path, disk, reading, is_small):
+    start, size = FLIGHT.start + 5 * PAGE, 4 * PAGE
+    change_in_flight(path, disk, reading, is_small, "a hole", start, size,
+                     lambda fd: punch(fd, start, size))
+
+
+def truncate_in_flight(path, disk, reading, is_small):
+    start = FLIGHT.stop - 5 * PAGE
+    change_in_flight(path, disk, reading, is_small, "truncation", start, SIZE - start,
+                     lambda fd: os.ftruncate(fd, start))
+
+
+def fly(path, disk, reading, is_small, last):
+    """Be a child that does the last it has to do with a file while something is on its way,
+    so that nothing but the pins is left."""
+    memory = map_file(path, 32, small=is_small)
+    transfer = disk.start(address_of(memory, FLIGHT.start), reading)
+    last(memory)
+    transfer.join()
+    must(not disk.failed, f"direct I/O has failed: {disk.failed}")
+
+
+def wait_for_child(child):
+    must(os.waitpid(child, 0)[1] == 0, "the child has failed")
+
+
+def unlink_in_flight(path, disk, reading, is_small):
+    """The blocks of a file that is gone are not given to another before."""
+    reader, writer = os.pipe()
+
+    def last(memory):
+        os.unlink(path)
+        os.write(writer, b"u")
+        memory.close()
+
+    disk.stop()
+    child = start(lambda: fly(path, disk, reading, is_small, last))
+    os.close(writer)
+    must(os.read(reader, 1), "the child has failed")
+    other = map_file(path, 34, small=is_small)
+    must_wait_for(disk.go_on, "the end of a file", wait_for_child, child)
+    must(other[:] == pattern(34), "other contents of another file")
+
+
+def unmount_in_flight(path, disk, reading, is_small):
+    """It is busy as long as it is mapped, and has to wait afterwards."""
+    mnt, (reader, writer), (told, tell) = os.path.dirname(path), os.pipe(), os.pipe()
+    again = mounted_on(mnt)
+
+    def last(memory):
+        os.write(writer, b"m")
+        os.read(told, 1)
+        memory.close()
+        os.write(writer, b"u")
+
+    disk.stop()
+    child = start(lambda: fly(path, disk, reading, is_small, last))
+    os.close(writer)
+    must(os.read(reader, 1), "the child has failed")
+    must(subprocess.call(["umount", mnt], stderr=subprocess.DEVNULL), "it is not busy")
+    os.write(tell, b"u")
+    must(os.read(reader, 1), "the child has failed")
+    must_wait_for(disk.go_on, "unmounting", subprocess.check_call, ["umount", mnt])
+    wait_for_child(child)
+    subprocess.check_call(again)
+    with open(path, "rb") as file:
+        must(file.read() == arrived(reading), "other contents after mounting again")
 
 
 def longterm(path, device):
@@ -1134,9 +1321,13 @@ ACTIONS = {
     "process-vm": process_vm, "futex": futex, "splice": splices, "query": queries,
     "sync": sync, "holes": holes, "pinned": pinned, "unlinked": unlinked,
     "longterm": longterm, "ptrace": ptrace,
+    "punch-in-flight": functools.partial(in_flight, punch_in_flight),
+    "truncate-in-flight": functools.partial(in_flight, truncate_in_flight),
+    "unlink-in-flight": functools.partial(in_flight, unlink_in_flight),
     # Not for every file system or machine.
     "reflink": reflink, "reflink-pinned": reflink_pinned, "reflink-huge": reflink_huge,
     "reflink-detached": reflink_detached, "reflink-waits": reflink_waits, "unmount": unmount,
+    "unmount-in-flight": functools.partial(in_flight, unmount_in_flight),
     "poison": poison, "poison-huge": poison_huge, "badblocks": badblocks,
     "rewritten": rewritten,
     "machine-check": machine_check, "machine-check-huge": machine_check_huge,
