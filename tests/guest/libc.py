@@ -79,6 +79,10 @@ def number_in(path):
         return int(file.read())
 
 
+def is_dynamic():
+    return os.path.isdir(DM)
+
+
 def figure(name):
     """Of dynamic memmap."""
     return number_in(f"{DM}/{name}")
@@ -106,7 +110,7 @@ def files_share_tails():
 def expect_shared_tails(kind, number):
     """Memory of this kind is so many areas that are HUGE now, beside those that were when
     there was none of it: $AREAS_HUGE. Pages of hugetlb were before."""
-    if not os.path.isdir(DM) or (kind == "shm" and not files_share_tails()):
+    if not is_dynamic() or (kind == "shm" and not files_share_tails()):
         return
     if kind == "hugetlb":
         number = 0
