@@ -564,6 +564,43 @@ static inline struct page *dynmemmap_section_add(unsigned long pfn, unsigned lon
 
 bool dynmemmap_section_remove(unsigned long pfn);
 
+void __dynmemmap_offline_prepare(unsigned long start_pfn, unsigned long end_pfn);
+
+/**
+ * dynmemmap_offline_get() - dynmemmap_range_get() for memory that is to go offline
+ * @start_pfn: first page frame
+ * @end_pfn: one past the last
+ *
+ * Before that, struct pages of other memory that lie there move out of it, if they can.
+ *
+ * Context: memory hotplug lock held for writing.
+ * Return: as dynmemmap_range_get().
+ */
+static inline bool dynmemmap_offline_get(unsigned long start_pfn, unsigned long end_pfn)
+{
+	if (dynmemmap_enabled())
+		__dynmemmap_offline_prepare(start_pfn, end_pfn);
+	return dynmemmap_range_get(start_pfn, end_pfn);
+}
+
+int __dynmemmap_offline_start(unsigned long start_pfn, unsigned long nr_pages);
+
+/**
+ * dynmemmap_offline_start() - can a block of memory go offline?
+ * @start_pfn: its first page frame
+ * @nr_pages: its pages
+ *
+ * Offlining could not move struct pages of other memory, and would try for ever.
+ *
+ * Context: between dynmemmap_offline_get() and dynmemmap_range_put() of it.
+ * Return: 0; -ENOMEM if there was no memory for its struct pages, -EBUSY if it holds those
+ * of other memory.
+ */
+static inline int dynmemmap_offline_start(unsigned long start_pfn, unsigned long nr_pages)
+{
+	return dynmemmap_enabled() ? __dynmemmap_offline_start(start_pfn, nr_pages) : 0;
+}
+
 int __dynmemmap_online_start(struct zone *zone, unsigned long start_pfn, unsigned long nr_pages,
 			     void (*callback)(struct page *page, unsigned int order));
 void __dynmemmap_online_allow(void (*callback)(struct page *page, unsigned int order));
@@ -1030,6 +1067,16 @@ static inline struct page *dynmemmap_section_add(unsigned long pfn, unsigned lon
 
 static inline bool dynmemmap_section_remove(unsigned long pfn) { return false; }
 
+static inline bool dynmemmap_offline_get(unsigned long start_pfn, unsigned long end_pfn)
+{
+	return false;
+}
+
+static inline int dynmemmap_offline_start(unsigned long start_pfn, unsigned long nr_pages)
+{
+	return 0;
+}
+
 static inline int dynmemmap_online_start(struct zone *zone, unsigned long start_pfn,
 					 unsigned long nr_pages,
 					 void (*callback)(struct page *page, unsigned int order))
@@ -1152,6 +1199,11 @@ DEFINE_CLASS(dynmemmap_device, struct dynmemmap_area *, dynmemmap_device_put_are
  */
 DEFINE_CLASS(dynmemmap_range, bool, dynmemmap_range_put(_T),
 	     dynmemmap_range_get(start_pfn, end_pfn),
+	     unsigned long start_pfn, unsigned long end_pfn)
+
+/* The same for memory that is to go offline. */
+DEFINE_CLASS(dynmemmap_offline, bool, dynmemmap_range_put(_T),
+	     dynmemmap_offline_get(start_pfn, end_pfn),
 	     unsigned long start_pfn, unsigned long end_pfn)
 
 #endif /* _LINUX_DYNMEMMAP_H */

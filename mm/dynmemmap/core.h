@@ -302,6 +302,7 @@ bool dynmemmap_frames_buy(struct dynmemmap_node *node, struct page **frames, u8 
 			  gfp_t gfp);
 bool dynmemmap_stock_is_low(struct dynmemmap_node *node);
 bool dynmemmap_stock_provide(struct dynmemmap_node *node, unsigned long nr_areas, gfp_t gfp);
+void dynmemmap_stock_provide_singles(struct dynmemmap_node *node);
 void dynmemmap_stock_refill(struct work_struct *work);
 bool dynmemmap_stock_drain(struct dynmemmap_node *node);
 bool dynmemmap_frames_alloc(struct dynmemmap_node *node, unsigned int order,
@@ -381,6 +382,12 @@ void dynmemmap_frames_renew(struct dynmemmap_node *node, struct list_head *targe
 bool dynmemmap_compact(struct zone *zone);
 bool dynmemmap_zone_is_scattered(struct zone *zone);
 #else
+static inline bool dynmemmap_frames_migrate(struct dynmemmap_area *area,
+					    struct list_head *targets)
+{
+	return false;
+}
+
 static inline bool dynmemmap_compact(struct zone *zone) { return false; }
 static inline bool dynmemmap_zone_is_scattered(struct zone *zone) { return false; }
 #endif

@@ -52,6 +52,14 @@ bool dynmemmap_frame_is_movable(struct page *page)
 	return dynmemmap_vmemmap_user(page, nid) || dynmemmap_vmemmap_table_user(page, nid);
 }
 
+/* The same for a page of an area: of a donor, one that it has given to the stock. */
+static bool area_may_have_frame(const struct dynmemmap_area *area, struct page *page)
+{
+	if (READ_ONCE(area->owner) == DYNMEMMAP_STOCK)
+		return page_private(page) == (unsigned long)&area->donor && !PageHWPoison(page);
+	return page_may_be_frame(page);
+}
+
 /* Those that hold struct pages. */
 static unsigned int area_count_frames(struct dynmemmap_area *area)
 {
@@ -60,7 +68,7 @@ static unsigned int area_count_frames(struct dynmemmap_area *area)
 	for (i = 0; i < DYNMEMMAP_AREA_NR_PAGES; i++) {
 		struct page *page = dynmemmap_area_page(area, i);
 
-		if (!page_may_be_frame(page))
+		if (!area_may_have_frame(area, page))
 			continue;
 		guard(raw_spinlock_irqsave)(&dynmemmap_area_node(area)->lock);
 		nr_frames += !!dynmemmap_vmemmap_user(page, area->nid);
@@ -92,7 +100,7 @@ static void area_isolate_frames(struct dynmemmap_area *area, unsigned int nr_fra
 		struct page *page = dynmemmap_area_page(area, i);
 		struct dynmemmap_area *user;
 
-		if (!page_may_be_frame(page))
+		if (!area_may_have_frame(area, page))
 			continue;
 		user = dynmemmap_vmemmap_isolate_frame(page, area->nid);
 		if (user)
@@ -143,6 +151,27 @@ static bool frame_replace(struct dynmemmap_node *node, struct page *frame,
 }
 
 /*
+ * Frames of an area that have been replaced: they become free memory, or go back to the
+ * donor that the area is. Then the stock has got others, which are in use.
+ */
+static void area_free_frames(struct dynmemmap_area *area, struct list_head *frames)
+{
+	struct dynmemmap_stock *stock = &dynmemmap_area_node(area)->stock;
+	struct page *frame, *next;
+
+	if (READ_ONCE(area->owner) != DYNMEMMAP_STOCK) {
+		dynmemmap_frames_free(frames);
+		return;
+	}
+	guard(raw_spinlock_irqsave)(&dynmemmap_area_node(area)->lock);
+	list_for_each_entry_safe(frame, next, frames, lru) {
+		list_del(&frame->lru);
+		dynmemmap_stock_put(stock, frame);
+		dynmemmap_stock_add_used(stock, 1);
+	}
+}
+
+/*
  * Move the struct pages in up to @nr_frames frames of an area to as many @targets; those that
  * are needed leave that list.
  * Return: how many frames were migrated.
@@ -161,7 +190,7 @@ static unsigned int area_migrate_some(struct dynmemmap_area *area, unsigned int 
 	dynmemmap_vmemmap_flush(migration.lowest, migration.highest, false);
 	for (i = 0; i < migration.nr_frames; i++)
 		nr_migrated += frame_replace(node, migration.frames[i], targets, &emptied);
-	dynmemmap_frames_free(&emptied);
+	area_free_frames(area, &emptied);
 	count_vm_events(DYNMEMMAP_MIGRATE, nr_migrated);
 	return nr_migrated;
 }
@@ -184,7 +213,7 @@ static bool area_move_tables(struct dynmemmap_area *area, struct list_head *targ
 		struct page *page = dynmemmap_area_page(area, i), *target;
 		struct dynmemmap_area *user;
 
-		if (!page_may_be_frame(page))
+		if (!area_may_have_frame(area, page))
 			continue;
 		user = dynmemmap_vmemmap_table_user(page, area->nid);
 		if (!user)
@@ -212,13 +241,14 @@ static bool area_migrate_tables(struct dynmemmap_area *area, struct list_head *t
 	all_moved = area_move_tables(area, targets, &emptied);
 	dynmemmap_vmemmap_move_end(!list_empty(&emptied));
 	count_vm_events(DYNMEMMAP_MIGRATE, list_count_nodes(&emptied));
-	dynmemmap_frames_free(&emptied);
+	area_free_frames(area, &emptied);
 	return all_moved;
 }
 
 /**
  * dynmemmap_frames_migrate() - migrate what frames of an area hold to other areas
- * @area:	an area in use, not a donor, whose section the caller keeps
+ * @area:	an area in use, whose section the caller keeps; or a donor, while
+ *		dynmemmap_take_back_mutex is held
  * @targets:	frames of the same node that nobody uses, by page->lru; those that are needed
  *		leave that list
  *

@@ -431,6 +431,21 @@ bool dynmemmap_stock_provide(struct dynmemmap_node *node, unsigned long nr_areas
 	return true;
 }
 
+/**
+ * dynmemmap_stock_provide_singles() - have as many single frames as a stock always keeps
+ * @node:	the node
+ *
+ * So that no donor has to be kept for that.
+ *
+ * Context: process context, may sleep; neither zone->lock nor dynmemmap_node.lock held.
+ */
+void dynmemmap_stock_provide_singles(struct dynmemmap_node *node)
+{
+	while (READ_ONCE(node->stock.nr_singles_free) < DYNMEMMAP_RESERVE_MIN_FRAMES)
+		if (!stock_buy(node, GFP_KERNEL | __GFP_NORETRY))
+			return;
+}
+
 static void frame_free(struct page *frame)
 {
 	if (PageReserved(frame)) {
