@@ -38,7 +38,7 @@ FS_IOC_FIEMAP = 0xC020660B
 MANY = 4096
 FUTEX_WAIT, FUTEX_WAKE = 0, 1
 FICLONE = 0x40049409
-MADV_HWPOISON = 100
+MADV_POPULATE_WRITE, MADV_HWPOISON = 23, 100
 # FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE
 PUNCH_HOLE = 3
 PTRACE_TRACEME, PTRACE_PEEKDATA, PTRACE_POKEDATA, PTRACE_CONT = 0, 2, 5, 7
@@ -908,6 +908,58 @@ def small(path, _):
              for page in range(0, areas * 2 * MIB, PAGE)), "other contents")
 
 
+def frames_fail(path, device):
+    """There often is no memory for struct pages: then page faults of programs are tried
+    again, the kernel's own tell, and nothing is lost."""
+    # Struct pages of so much are a page.
+    step, part = 64 * PAGE, 64 * 2 * MIB
+    disk, zeros = os.open(device, os.O_RDWR | os.O_DIRECT), os.open("/dev/zero", os.O_RDONLY)
+    source = mmap.mmap(-1, PAGE)
+    source[:] = pattern(35)[:PAGE]
+    must(os.pwrite(disk, source, 0) == PAGE, "short write")
+
+    def word(at):
+        memory[at:at + 8] = struct.pack("<Q", at)
+
+    def populate(at):
+        call(LIBC.madvise, ctypes.c_void_p(address_of(memory, at)), ctypes.c_size_t(step),
+             MADV_POPULATE_WRITE)
+
+    def read(at):
+        must(os.preadv(disk, [view[at:at + PAGE]], 0) == PAGE, "short read")
+        must(memory[at:at + PAGE] == source[:], "other data was read")
+
+    def write(at):
+        must(os.pwritev(disk, [view[at:at + PAGE]], PAGE) == PAGE, "short write")
+
+    def copy(at):
+        must(os.readv(zeros, [view[at:at + PAGE]]) == PAGE, "short read")
+
+    # What does it, and what it is told.
+    kinds = ((word, None), (populate, errno.ENOMEM), (read, errno.ENOMEM),
+             (write, errno.ENOMEM), (copy, errno.EFAULT))
+    places = range(0, len(kinds) * part, step)
+    memory = mmap.mmap(open_with(path, len(kinds) * part), len(kinds) * part)
+    if not is_device(path):
+        memory.madvise(mmap.MADV_NOHUGEPAGE)
+    view = memoryview(memory)
+    for number, (function, error) in enumerate(kinds):
+        failed = 0
+        for at in range(number * part, (number + 1) * part, step):
+            while True:
+                try:
+                    function(at)
+                    break
+                except OSError as problem:
+                    must(problem.errno == error, f"{function.__name__}: {problem}")
+                    failed += 1
+        print(f"{function.__name__}: {failed} times no memory")
+    for at in places:
+        word(at)
+    must(all(memory[at:at + 8] == struct.pack("<Q", at) for at in places), "other contents")
+    view.release()
+
+
 class HugeMapping:
     """Where the file system has laid the file out in whole areas, or of a device."""
 
@@ -1345,7 +1397,7 @@ ACTIONS = {
     "rewritten": rewritten,
     "machine-check": machine_check, "machine-check-huge": machine_check_huge,
     "single": single, "small": small, "huge": huge, "fracture": fracture, "merge": merge,
-    "small-extents": small_extents,
+    "small-extents": small_extents, "frames-fail": frames_fail,
     "device-huge": device_huge, "gigantic": gigantic, "direct-huge": direct_huge,
 }
 
