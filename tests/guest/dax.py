@@ -25,8 +25,8 @@ import sys
 import threading
 import time
 
-from libc import (DM, LIBC, figure, files_share_tails, is_dynamic, must, pages_pinned,
-                  start)
+from libc import (DM, LIBC, figure, files_share_tails, in_child, is_dynamic, must,
+                  pages_pinned, start)
 from uring import READ_FIXED, WRITE_FIXED, Ring
 
 MIB = 1 << 20
@@ -43,7 +43,7 @@ MADV_POPULATE_WRITE, MADV_HWPOISON = 23, 100
 PUNCH_HOLE = 3
 PTRACE_TRACEME, PTRACE_PEEKDATA, PTRACE_POKEDATA, PTRACE_CONT = 0, 2, 5, 7
 PTRACE_GETSIGINFO = 0x4202
-BUS_MCEERR_AR, BUS_MCEERR_AO = 4, 5
+BUS_ADRERR, BUS_MCEERR_AR, BUS_MCEERR_AO = 2, 4, 5
 # Of /proc/PID/pagemap; whether a page was written since somebody asked is left out.
 PM_FRAME = (1 << 55) - 1
 PM_EXCLUSIVE, PM_FILE, PM_PRESENT = 1 << 56, 1 << 61, 1 << 63
@@ -519,6 +519,110 @@ def unmount_in_flight(path, disk, reading, is_small):
     subprocess.check_call(again)
     with open(path, "rb") as file:
         must(file.read() == arrived(reading), "other contents after mounting again")
+
+
+def driven(path):
+    """The device whose driver has the memory of a file, or of a device itself."""
+    status = os.stat(path)
+    if is_device(path):
+        number, where = status.st_rdev, "/sys/dev/char/{}:{}"
+    else:
+        number, where = status.st_dev, "/sys/dev/block/{}:{}/device"
+    return os.path.realpath(where.format(os.major(number), os.minor(number)))
+
+
+def tell_driver(driver, what, device):
+    with open(f"{driver}/{what}", "w", encoding="ascii") as file:
+        file.write(os.path.basename(device))
+
+
+def unbind(device):
+    before = is_dynamic() and figure("full_memmap_bytes")
+    tell_driver(f"{device}/driver", "unbind", device)
+    must(not before or figure("full_memmap_bytes") < before, "its areas are left")
+
+
+def namespace_of(device):
+    with open(f"{device}/namespace", encoding="ascii") as file:
+        return file.read().strip()
+
+
+def refused(path, _):
+    """Nobody destroys by accident what is mounted and mapped."""
+    for is_small in False, True:
+        memory = map_file(path, 36, small=is_small)
+        namespace = namespace_of(driven(path))
+        for command in ["disable-namespace"], ["destroy-namespace", "--force"]:
+            must(subprocess.call(["ndctl", *command, namespace], stderr=subprocess.DEVNULL),
+                 f"ndctl {command[0]} does it")
+        must(memory[:] == pattern(36), "other contents")
+
+
+def must_be_gone(path):
+    try:
+        with open(path, "rb") as file:
+            file.read()
+    except OSError as error:
+        must(error.errno == errno.EIO, f"reading a file whose device is gone: {error}")
+    else:
+        raise AssertionError("a file can be read whose device is gone")
+
+
+def bring_back(mount, namespace):
+    """The same device with the same files."""
+    subprocess.check_call(["umount", mount[-1]])
+    for command in "disable-namespace", "enable-namespace":
+        subprocess.check_call(["ndctl", command, namespace], stderr=subprocess.DEVNULL)
+    subprocess.check_call(mount)
+
+
+def unbind_mounted(path, _):
+    """The file system ends that has a device whose driver goes."""
+    again = mounted_on(os.path.dirname(path))
+    for is_small in False, True:
+        map_file(path, 37, small=is_small).close()
+        os.sync()
+        device = driven(path)
+        namespace = namespace_of(device)
+        unbind(device)
+        must_be_gone(path)
+        bring_back(again, namespace)
+        with open(path, "rb") as file:
+            must(file.read() == pattern(37), "other contents of the file when it is back")
+
+
+def unbind_pinned(path, _):
+    """The driver waits for those who hold a page of a file."""
+    again = mounted_on(os.path.dirname(path))
+    for is_small in False, True:
+        reader, writer = os.pipe()
+
+        def hold():
+            pin(map_file(path, 38, small=is_small), 3 * PAGE, writer)
+            os.sync()
+
+        in_child(hold)
+        device = driven(path)
+        namespace = namespace_of(device)
+        must_wait("unbinding", reader, pattern(38)[3 * PAGE:4 * PAGE], unbind, device)
+        must_be_gone(path)
+        bring_back(again, namespace)
+        with open(path, "rb") as file:
+            must(file.read() == pattern(38), "other contents of the file when it is back")
+
+
+def unbind_device(path, _):
+    """Who has mapped it is told that it is gone, and when it is back, all of it is there."""
+    device, memory = driven(path), map_file(path, 39)
+    driver = os.path.realpath(f"{device}/driver")
+    unbind(device)
+    code, address, _ = bus_error(lambda: memory[5 * PAGE])
+    must(code == BUS_ADRERR, f"si_code is {code}")
+    must(address == address_of(memory, 5 * PAGE), f"it is told of {address:#x}")
+    memory.close()
+    tell_driver(driver, "bind", device)
+    memory = mmap.mmap(os.open(path, os.O_RDWR), SIZE)
+    must(memory[:] == pattern(39), "other contents of the device when it is back")
 
 
 def longterm(path, device):
@@ -1395,6 +1499,8 @@ ACTIONS = {
     "unmount-in-flight": functools.partial(in_flight, unmount_in_flight),
     "poison": poison, "poison-huge": poison_huge, "badblocks": badblocks,
     "rewritten": rewritten,
+    "refused": refused, "unbind-mounted": unbind_mounted, "unbind-pinned": unbind_pinned,
+    "unbind-device": unbind_device,
     "machine-check": machine_check, "machine-check-huge": machine_check_huge,
     "single": single, "small": small, "huge": huge, "fracture": fracture, "merge": merge,
     "small-extents": small_extents, "frames-fail": frames_fail,
