@@ -68,6 +68,16 @@ def ask_to_split(text):
         os.close(file)
 
 
+def expect_answer(text, wanted):
+    """The error that a request to split gets, or 0."""
+    error = 0
+    try:
+        ask_to_split(text)
+    except OSError as problem:
+        error = problem.errno
+    must(error == wanted, f"'{text}': error {error}, not {wanted}")
+
+
 def split_request(pid, first, size, *order_and_offset):
     return ",".join([str(pid), hex(first), hex(first + size), *map(str, order_and_offset)])
 
@@ -448,12 +458,7 @@ def bad_requests(memory):
 
 def bad_input(memory):
     for text, wanted in bad_requests(memory):
-        error = 0
-        try:
-            ask_to_split(text)
-        except OSError as problem:
-            error = problem.errno
-        must(error == wanted, f"'{text}': error {error}, not {wanted}")
+        expect_answer(text, wanted)
         for area in range(memory.areas):
             must(memory.folios(area) == [PAGES], f"'{text}' splits")
         memory.expect_huge(memory.areas, f"'{text}'")

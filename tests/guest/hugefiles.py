@@ -18,14 +18,17 @@ each how many there are more than in the beginning. Says which ACTION failed and
 """
 
 import ctypes
+import errno
 import mmap
 import os
 import re
 import sys
+import tempfile
 import time
 
 from areas import LOOKS, Areas, maps_whole, put
-from huge import MADV_COLLAPSE, MADV_HUGEPAGE, MADV_PAGEOUT, PROT_READ, PROT_RW, vmstat
+from huge import (MADV_COLLAPSE, MADV_HUGEPAGE, MADV_PAGEOUT, PROT_READ, PROT_RW, ask_to_split,
+                  expect_answer, vmstat)
 from libc import HUGE, LIBC, call, in_child, map_areas, must
 from parts import KEEP_SIZE_PUNCH_HOLE, PAGE, PAGES, pattern
 
@@ -62,6 +65,10 @@ class File:
             os.open(path, os.O_RDWR | os.O_CREAT)
         os.ftruncate(self.fd, SIZE)
         self.areas = Areas()
+
+    def name(self):
+        """By which others find it."""
+        return self.path or f"/proc/self/fd/{self.fd}"
 
     def map(self):
         """All of it, anew: by PMDs if it can be."""
@@ -196,6 +203,39 @@ def by_ptes(file):
     file.expect_whole()
 
 
+def bad_requests(path):
+    """Each text for debugfs, and what is to come of it; there is nothing to split in any."""
+    size = hex(AREAS * PAGES)
+    for text in (path, f"{path} 0x0,{size}", f"{path},", f"{path},,", f"{path},0x0", f"{path},0x0,",
+                 f"{path},0,{AREAS * PAGES}", f"{path},0x0 {size}", f"{path},-0x1,{size}",
+                 f" {path},0x0,{size}", f"{path}.not,0x0,{size}", f"{path}/,0x0,{size}",
+                 f"{path}/file,0x0,{size}", f"{path}{'/' * 256},0x0,{size}"):
+        yield text, errno.EINVAL
+    for order in "9", "10", "64", "-1", "9,0", "9,-1", "9,512", "2147483647,3", "-1,100000":
+        yield f"{path},0x0,{size},{order}", 0
+    end, last = AREAS * PAGES, (1 << 64) - 1
+    for first, end in ((0, 0), (PAGES, 0), (1, 1), (end, end + 9), (last // PAGE, last // PAGE + 2),
+                       (last - 1, last), (last, 9)):
+        yield f"{path},{first:#x},{end:#x}", 0
+    with tempfile.NamedTemporaryFile() as empty:
+        yield f"{empty.name},0x0,{size}", 0
+    for other in "/tmp", "/dev/null", "/proc/self/maps":
+        yield f"{other},0x0,{size}", 0
+
+
+def bad_input(file):
+    """To the file that asks for splits, while they would be possible."""
+    file.sync()
+    for mapped in True, False:
+        for text, wanted in bad_requests(file.name()):
+            expect_answer(text, wanted)
+        if mapped and file.kind != "anonymous":
+            file.unmap()
+    file.map()
+    file.verify()
+    file.expect_whole()
+
+
 def swap(file):
     """Out, and in again."""
     out, back = vmstat("pswpout"), vmstat("pswpin")
@@ -289,9 +329,8 @@ def split(file):
     """To large pieces, and one half to small pages."""
     file.sync()
     before = vmstat("thp_split_page")
-    path = file.path or f"/proc/self/fd/{file.fd}"
     for order, nr_pages in ((8, AREAS * PAGES), (2, AREAS * PAGES // 2), (0, AREAS * PAGES // 4)):
-        put(f"{path},0x0,{nr_pages:#x},{order}", "/sys/kernel/debug/split_huge_pages")
+        ask_to_split(f"{file.name()},0x0,{nr_pages:#x},{order}")
         file.verify()
         file.verify_view(file.view)
     before = vmstat("thp_split_page") - before
@@ -310,8 +349,8 @@ def delete(file):
 def actions(kind):
     whole, pieces = (drop_whole, drop) if kind == "disk" else (swap_whole, swap)
     more = [beyond] if kind == "within-size" else []
-    return [fill, *more, by_pmds, by_ptes, whole, holes, pieces, truncate, pieces, refill, collapse,
-            split, pieces, delete]
+    return [fill, *more, by_pmds, by_ptes, bad_input, whole, holes, pieces, truncate, pieces,
+            refill, collapse, split, pieces, delete]
 
 
 def main():
