@@ -29,7 +29,7 @@ import time
 from areas import LOOKS, Areas, maps_whole, put
 from huge import (MADV_COLLAPSE, MADV_HUGEPAGE, MADV_PAGEOUT, PROT_READ, PROT_RW, ask_to_split,
                   expect_answer, vmstat)
-from libc import HUGE, LIBC, call, in_child, map_areas, must
+from libc import HUGE, LIBC, call, in_child, map_areas, must, number_in
 from parts import KEEP_SIZE_PUNCH_HOLE, PAGE, PAGES, pattern
 
 AREAS = 24
@@ -38,6 +38,7 @@ SIZE = AREAS * HUGE
 FEW = AREAS // 2
 # What small pages that go leave behind, spread over areas, and what swap makes of them.
 REST = AREAS * 3 // 4
+SWAPPED_IN = "/sys/kernel/mm/transparent_hugepage/hugepages-2048kB/stats/swpin"
 
 
 def mapped_by_pmds(address):
@@ -262,7 +263,11 @@ def drop(file):
 
 
 def swap_whole(file):
+    """As huge pages, which no other kind of memory comes back as."""
+    whole = number_in(SWAPPED_IN)
     swap(file)
+    whole = number_in(SWAPPED_IN) - whole
+    must(whole >= AREAS // 2, f"{whole} huge pages came from swap as a whole")
     file.expect_whole()
 
 
