@@ -23,8 +23,8 @@ test: kernel kernel-debug kernel-stock ## all tests; TESTS='NAME...' for some
 	@tests/run $(TESTS)
 
 .PHONY: bench
-bench: kernel kernel-stock ## what it costs: in instructions, at boot, and with pmem
-	$(call timed,(status=0; for part in run boot dax; do \
+bench: kernel kernel-stock ## what it costs: in instructions, at boot, hot-added, and with pmem
+	$(call timed,(status=0; for part in run boot dax hotplug; do \
 		tests/bench/$$part || status=1; done; exit $$status))
 
 .PHONY: perf

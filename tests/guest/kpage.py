@@ -6,6 +6,7 @@ usage: kpage.py idle            the first frame of an area without struct pages
        kpage.py buddy           a free frame among others that are in use
        kpage.py flags PFN       its flags as a number
        kpage.py of PID          a frame of the largest anonymous mapping of PID
+       kpage.py offline         how many frames of System RAM are marked offline
        kpage.py runs PAGES      the numbers of aligned runs of so many without struct pages
        kpage.py sum             how many areas have no struct pages; all files are read
 """
@@ -19,14 +20,15 @@ AREA = 512
 # What is said of a frame without a struct page; of a free block only its head has
 # a flag, so it takes a whole area of these to tell.
 NO_FLAGS = (0,) * AREA
-BUDDY = 1 << 10
+BUDDY, OFFLINE = 1 << 10, 1 << 23
 
 
 def ram():
     """Frames of System RAM, as (first, last + 1)."""
     with open("/proc/iomem", encoding="ascii") as iomem:
         for line in iomem:
-            if match := re.match(r"([0-9a-f]+)-([0-9a-f]+) : System RAM", line):
+            # That of a device is indented.
+            if match := re.match(r" *([0-9a-f]+)-([0-9a-f]+) : System RAM", line):
                 yield int(match[1], 16) >> 12, (int(match[2], 16) + 1) >> 12
 
 
@@ -74,6 +76,11 @@ def frame_of(pid):
     return entry & (1 << 55) - 1 if entry >> 63 else 0
 
 
+def count_offline():
+    return sum(1 for first, end in ram() for pfn in range(first, end, AREA)
+               for flags in entries("kpageflags", pfn, min(AREA, end - pfn)) if flags & OFFLINE)
+
+
 def runs(pages):
     for first, end in ram():
         for pfn in range(-(-first // pages) * pages, end - pages + 1, pages):
@@ -105,6 +112,8 @@ def main():
         print(entries("kpageflags", int(sys.argv[2]), 1)[0])
     elif what == "of":
         print(frame_of(sys.argv[2]))
+    elif what == "offline":
+        print(count_offline())
     elif what == "runs":
         print(*runs(int(sys.argv[2])))
     else:
