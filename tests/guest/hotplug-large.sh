@@ -4,8 +4,7 @@
 # A small guest is given 64 GiB, as a DIMM or by virtio-mem: their full memmap would
 # not fit into it.
 #
-# kernels: none
-# also: dynamic
+# kernels: dynamic
 # variant: dimm --hotplug-mem=64G
 # variant: virtio --virtio-mem=64G
 # mem: 512M

@@ -4,7 +4,7 @@
 # A DIMM is removed while all of memory is in use: by what can move, which moves;
 # by what cannot, and then it stays, whole, until that is gone.
 #
-# kernels: none
+# kernels: once:dynamic
 # also: stock dynamic debug
 # variant: once hotplug.rounds=1
 # variant: often hotplug.rounds=5
