@@ -15,7 +15,6 @@ import fcntl
 import functools
 import mmap
 import os
-import select
 import signal
 import socket
 import stat
@@ -329,15 +328,19 @@ def unmount(path, _):
 
 def unlinked(path, _):
     """What is pinned of a file that is gone is not given to another."""
-    reader, writer = os.pipe()
+    (reader, writer), (told, tell) = os.pipe(), os.pipe()
     child = os.fork()
     if not child:
-        pin(map_file(path, 15), 3 * PAGE, writer)
+        memory = map_file(path, 15)
+        pin(memory, 3 * PAGE, writer)
         os.unlink(path)
+        os.write(tell, b"u")
+        # The end of the file waits for the page to be read, and so does that of the child.
         os._exit(0)
-    # The child does not end before the page is read: the file waits for that.
-    while os.path.exists(path) or not select.select([reader], [], [], 0)[0]:
-        time.sleep(0.1)
+    os.close(tell)
+    # Nobody asks for the file by its name: whoever does so at that moment may be the last to
+    # have it, and would wait in place of the child.
+    must(os.read(told, 1), "the child has failed")
     map_file(path, 16)
     must(os.read(reader, PAGE) == pattern(15)[3 * PAGE:4 * PAGE], "other contents of a lost file")
     os.waitpid(child, 0)
