@@ -65,9 +65,9 @@ for fs in ext4 xfs; do
 	expect_success "$fs: all pins are gone" eventually 5 no_pins_left
 	if dm_on; then
 		expect_success "$fs: the struct pages of 64 MiB go with the files" \
-			eventually 30 device_areas_idle_are "$idle"
+			eventually 10 device_areas_idle_are "$idle"
 		expect_success "$fs: nothing else is left, 64 KiB at the most" \
-			eventually 30 little_is_left
+			eventually 10 little_is_left
 	fi
 	expect_success "$fs: bios are traced" bios_trace
 	expect_success "$fs: it is the buffer of direct I/O, mapped as a whole" \
