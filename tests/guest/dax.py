@@ -309,6 +309,10 @@ def mount_again(path):
     subprocess.check_call(again)
 
 
+def wait_for_child(child):
+    must(os.waitpid(child, 0)[1] == 0, "the child has failed")
+
+
 def unmount(path, _):
     """The file system stays for those who hold a page of it, and nothing is left then."""
     mnt = os.path.dirname(path)
@@ -318,7 +322,7 @@ def unmount(path, _):
     if not child:
         pin(map_file(path, 19), 3 * PAGE, writer)
         os._exit(0)
-    must(os.waitpid(child, 0)[1] == 0, "the child has failed")
+    wait_for_child(child)
     must_wait("unmounting", reader, pattern(19)[3 * PAGE:4 * PAGE], subprocess.check_call,
               ["umount", mnt])
     subprocess.check_call(again)
@@ -343,7 +347,7 @@ def unlinked(path, _):
     must(os.read(told, 1), "the child has failed")
     map_file(path, 16)
     must(os.read(reader, PAGE) == pattern(15)[3 * PAGE:4 * PAGE], "other contents of a lost file")
-    os.waitpid(child, 0)
+    wait_for_child(child)
 
 
 class StoppedDisk:
@@ -475,10 +479,6 @@ def fly(path, disk, reading, is_small, last):
     last(memory)
     transfer.join()
     must(not disk.failed, f"direct I/O has failed: {disk.failed}")
-
-
-def wait_for_child(child):
-    must(os.waitpid(child, 0)[1] == 0, "the child has failed")
 
 
 def unlink_in_flight(path, disk, reading, is_small):
@@ -754,7 +754,7 @@ def check_queries(path, memory):
     check_smaps(path, **alone | {"Pss": kib // 2, "Private_Dirty": 0, "Shared_Dirty": kib})
     check_pagemap(path, memory, PM_PRESENT | PM_FILE)
     os.write(done[1], b"d")
-    must(os.waitpid(child, 0)[1] == 0, "the child has failed")
+    wait_for_child(child)
     check_smaps(path, **alone)
     check_pagemap(path, memory, PM_PRESENT | PM_FILE | PM_EXCLUSIVE)
 
