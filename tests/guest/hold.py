@@ -46,11 +46,22 @@ class Pattern:
         if kind == "ksm":
             words = b"".join(index.to_bytes(8, "big") for index in range(1, MIB // PAGE + 1))
         pages = b"".join(words[i:i + 8] * (PAGE // 8) for i in range(0, len(words), 8))
-        self.view = memoryview(pages + pages[:CHUNK])
+        self.pages = pages + pages[:CHUNK]
+        self.view = memoryview(self.pages)
 
     def of(self, index):
+        """The chunk of that number, in two parts."""
         shift = index * (PAGE + 8) % MIB
-        return b"".join((index.to_bytes(8, "little"), self.view[shift + 8:shift + CHUNK]))
+        return index.to_bytes(8, "little"), self.view[shift + 8:shift + CHUNK]
+
+    def is_part(self, index, data, offset):
+        """Is this what the chunk has at offset? Nothing is copied to find out."""
+        data = memoryview(data)
+        if not offset:
+            if data[:8] != index.to_bytes(8, "little"):
+                return False
+            data, offset = data[8:], 8
+        return self.pages.startswith(data, index * (PAGE + 8) % MIB + offset)
 
 
 class Pipes:
@@ -61,12 +72,13 @@ class Pipes:
         resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
         self.pipes = [os.pipe() for _ in range(size // CHUNK)]
 
-    def __setitem__(self, place, data):
-        os.write(self.pipes[place.start // CHUNK][1], data)
+    def put(self, index, *parts):
+        os.writev(self.pipes[index][1], parts)
 
     def __getitem__(self, place):
-        data = os.read(self.pipes[place.start // CHUNK][0], CHUNK)
-        self[place] = data
+        index = place.start // CHUNK
+        data = os.read(self.pipes[index][0], CHUNK)
+        self.put(index, data)
         return data
 
 
@@ -85,9 +97,25 @@ def pin(memory, size):
             raise OSError(ctypes.get_errno(), "vmsplice")
 
 
-def get_memory(size, kind):
-    if kind == "pipe":
-        return Pipes(size)
+class Memory:
+    """Slices of it are views."""
+
+    def __init__(self, size, kind):
+        self.map = get_map(size, kind)
+        self.view = memoryview(self.map)
+        self.advise = self.map.madvise
+
+    def put(self, index, *parts):
+        start = index * CHUNK
+        for part in parts:
+            self.view[start:start + len(part)] = part
+            start += len(part)
+
+    def __getitem__(self, place):
+        return self.view[place]
+
+
+def get_map(size, kind):
     flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
     advice = {"anon": MADV_NOHUGEPAGE, "sparse": MADV_NOHUGEPAGE,
               "pinned": MADV_NOHUGEPAGE, "thp": MADV_HUGEPAGE, "apart": MADV_HUGEPAGE,
@@ -116,14 +144,12 @@ def say(path, text):
 
 
 def check(memory, chunks, pattern, sparse):
+    step, size = (SPARSE, PAGE) if sparse else (CHUNK, CHUNK)
     for index in range(chunks):
-        start, wanted = index * CHUNK, pattern.of(index)
-        if sparse:
-            for page in range(0, CHUNK, SPARSE):
-                if memory[start + page:start + page + PAGE] != wanted[page:page + PAGE]:
-                    return f"bad at {start + page:#x}"
-        elif memory[start:start + CHUNK] != wanted:
-            return f"bad at {start:#x}"
+        for offset in range(0, CHUNK, step):
+            start = index * CHUNK + offset
+            if not pattern.is_part(index, memory[start:start + size], offset):
+                return f"bad at {start:#x}"
     return "good"
 
 
@@ -134,21 +160,21 @@ def main():
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     pattern, chunks = Pattern(kind), mib * MIB // CHUNK
     try:
-        memory = get_memory(mib * MIB, kind)
+        memory = Pipes(mib * MIB) if kind == "pipe" else Memory(mib * MIB, kind)
     except OSError as error:
         say(status, f"failed: {error.strerror}")
         return 1
     for index in range(chunks):
-        memory[index * CHUNK:(index + 1) * CHUNK] = pattern.of(index)
+        memory.put(index, *pattern.of(index))
     if kind == "sparse":
         for start in range(0, mib * MIB, SPARSE):
-            memory.madvise(mmap.MADV_DONTNEED, start + PAGE, SPARSE - PAGE)
+            memory.advise(mmap.MADV_DONTNEED, start + PAGE, SPARSE - PAGE)
     if kind == "apart":
         for start in range(0, mib * MIB, HUGE):
             # One mapping ends inside each, and another one begins.
-            memory.madvise(mmap.MADV_DONTFORK, start + PAGE, PAGE)
+            memory.advise(mmap.MADV_DONTFORK, start + PAGE, PAGE)
     if kind == "pinned":
-        pin(memory, mib * MIB)
+        pin(memory.map, mib * MIB)
     say(status, "ready")
     while signal.sigwait(signals) == signal.SIGUSR1:
         say(status, check(memory, chunks, pattern, kind == "sparse"))
