@@ -646,18 +646,36 @@ void dynmemmap_compact_end(void)
 	mutex_unlock(&dynmemmap_range_mutex);
 }
 
-/* The first donor in a range; NULL if there is none. */
-static struct dynmemmap_area *range_donor(unsigned long start_pfn, unsigned long end_pfn)
+/**
+ * dynmemmap_next_area() - go through the areas of a range
+ * @pfn:	a page frame; afterwards, the first one behind the area that was found
+ * @end_pfn:	one past the last page frame of the range
+ *
+ * Context: any.
+ * Return: the area page of @pfn, or the next one of a section that is managed; NULL if there
+ * is no more in the range.
+ */
+struct dynmemmap_area *dynmemmap_next_area(unsigned long *pfn, unsigned long end_pfn)
 {
-	unsigned long pfn = ALIGN_DOWN(start_pfn, DYNMEMMAP_AREA_NR_PAGES);
+	while (*pfn < end_pfn) {
+		struct dynmemmap_area *area = dynmemmap_area_of(*pfn);
 
-	for (; pfn < end_pfn; pfn += DYNMEMMAP_AREA_NR_PAGES) {
-		struct dynmemmap_area *area = dynmemmap_area_of(pfn);
-
-		if (area && READ_ONCE(area->owner) == DYNMEMMAP_STOCK)
+		*pfn = ALIGN_DOWN(*pfn, DYNMEMMAP_AREA_NR_PAGES) + DYNMEMMAP_AREA_NR_PAGES;
+		if (area)
 			return area;
 	}
 	return NULL;
+}
+
+/* The first donor in a range; NULL if there is none. */
+static struct dynmemmap_area *range_donor(unsigned long pfn, unsigned long end_pfn)
+{
+	struct dynmemmap_area *area;
+
+	while ((area = dynmemmap_next_area(&pfn, end_pfn)))
+		if (READ_ONCE(area->owner) == DYNMEMMAP_STOCK)
+			break;
+	return area;
 }
 
 /*
@@ -740,16 +758,13 @@ static bool area_is_lent(struct dynmemmap_area *area, bool devices)
 	}
 }
 
-static bool range_is_lent(unsigned long start_pfn, unsigned long end_pfn, bool devices)
+static bool range_is_lent(unsigned long pfn, unsigned long end_pfn, bool devices)
 {
-	unsigned long pfn = ALIGN_DOWN(start_pfn, DYNMEMMAP_AREA_NR_PAGES);
+	struct dynmemmap_area *area;
 
-	for (; pfn < end_pfn; pfn += DYNMEMMAP_AREA_NR_PAGES) {
-		struct dynmemmap_area *area = dynmemmap_area_of(pfn);
-
-		if (area && !area_is_lent(area, devices))
+	while ((area = dynmemmap_next_area(&pfn, end_pfn)))
+		if (!area_is_lent(area, devices))
 			return false;
-	}
 	return true;
 }
 
