@@ -366,6 +366,7 @@ bool dynmemmap_compact_begin(void);
 void dynmemmap_compact_end(void);
 bool dynmemmap_area_is_shown(struct dynmemmap_area *area);
 struct dynmemmap_area *dynmemmap_next_area(unsigned long *pfn, unsigned long end_pfn);
+void dynmemmap_take_back_all(struct dynmemmap_node *node);
 void dynmemmap_kick(struct irq_work *work);
 void dynmemmap_worker_kick(struct dynmemmap_node *node);
 void dynmemmap_worker_rearm(struct dynmemmap_node *node);

@@ -5,7 +5,8 @@
  * A section that is added gets area pages. When a block of memory goes online, its
  * areas go straight to the pool, except for those that somebody wants to see struct
  * pages of. An area of a block that is offline is MOVING and IDLE, in no zone, and
- * counts as being in the pool, so that nobody looks at it.
+ * counts as being in the pool, so that nobody looks at it. Before a block goes offline,
+ * what donors in it hold moves to frames elsewhere.
  *
  * All of this runs under the memory hotplug lock, held for writing.
  */
@@ -226,6 +227,62 @@ void __dynmemmap_online_give(unsigned long start_pfn, unsigned long nr_pages)
 			area_online(area, &areas);
 	}
 	dynmemmap_pool_give_last(&areas);
+}
+
+/* The first donor in a range; NULL if there is none. */
+static struct dynmemmap_area *range_donor(unsigned long pfn, unsigned long end_pfn)
+{
+	struct dynmemmap_area *area;
+
+	while ((area = dynmemmap_next_area(&pfn, end_pfn)))
+		if (READ_ONCE(area->owner) == DYNMEMMAP_STOCK)
+			break;
+	return area;
+}
+
+/* Have what an area still holds as a donor move to frames elsewhere, if there are any. */
+static void donor_migrate(struct dynmemmap_area *area)
+{
+	const struct dynmemmap_donor *donor = &area->donor;
+	LIST_HEAD(targets);
+	unsigned int nr_used;
+
+	for (nr_used = donor->nr_frames - READ_ONCE(donor->nr_free); nr_used; nr_used--)
+		if (!dynmemmap_frames_alloc(dynmemmap_area_node(area), 0, &targets))
+			break;
+	dynmemmap_frames_migrate(area, &targets);
+	dynmemmap_frames_free(&targets);
+}
+
+void __dynmemmap_offline_prepare(unsigned long start_pfn, unsigned long end_pfn)
+{
+	struct dynmemmap_area *donor = range_donor(start_pfn, end_pfn);
+	struct dynmemmap_node *node;
+
+	if (!donor)
+		return;
+	node = dynmemmap_area_node(donor);
+	/* Most of what it holds may be struct pages of memory that has just become free. */
+	dynmemmap_take_back_all(node);
+	dynmemmap_stock_provide_singles(node);
+	guard(mutex)(&dynmemmap_take_back_mutex);
+	if (!dynmemmap_may_take_back())
+		return;
+	while ((donor = range_donor(start_pfn, end_pfn))) {
+		start_pfn = dynmemmap_area_pfn(donor) + DYNMEMMAP_AREA_NR_PAGES;
+		donor_migrate(donor);
+	}
+	while (dynmemmap_stock_drain(node))
+		;
+}
+
+int __dynmemmap_offline_start(unsigned long start_pfn, unsigned long nr_pages)
+{
+	const unsigned long end_pfn = start_pfn + nr_pages;
+
+	if (!__dynmemmap_range_is_lent(start_pfn, end_pfn))
+		return -ENOMEM;
+	return range_donor(start_pfn, end_pfn) ? -EBUSY : 0;
 }
 
 void __dynmemmap_offline_end(unsigned long start_pfn, unsigned long nr_pages)

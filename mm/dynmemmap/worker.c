@@ -382,6 +382,26 @@ static void zone_trim(struct zone *zone)
 }
 
 /**
+ * dynmemmap_take_back_all() - take back at once what the worker of a node would by and by
+ * @node:	the node
+ *
+ * Context: process context, may sleep; dynmemmap_take_back_mutex not held.
+ */
+void dynmemmap_take_back_all(struct dynmemmap_node *node)
+{
+	struct zone *zone, *zones = NODE_DATA(node->nid)->node_zones;
+
+	drain_all_pages(NULL);
+	for (zone = zones; zone < zones + MAX_NR_ZONES; zone++) {
+		if (!populated_zone(zone))
+			continue;
+		zone_trim(zone);
+		while (zone_take_back(zone, DYNMEMMAP_TAKE_BACK_BATCH_AREAS))
+			cond_resched();
+	}
+}
+
+/**
  * dynmemmap_trim() - make what waits in a node for its struct pages free memory
  * @work:	embedded in the node
  *
@@ -646,6 +666,14 @@ void dynmemmap_compact_end(void)
 	mutex_unlock(&dynmemmap_range_mutex);
 }
 
+void __dynmemmap_range_get(unsigned long start_pfn, unsigned long end_pfn)
+{
+	range_hold();
+	if (start_pfn < end_pfn)
+		range_lend(start_pfn, end_pfn, true);
+}
+EXPORT_SYMBOL_GPL(__dynmemmap_range_get);
+
 /**
  * dynmemmap_next_area() - go through the areas of a range
  * @pfn:	a page frame; afterwards, the first one behind the area that was found
@@ -666,78 +694,6 @@ struct dynmemmap_area *dynmemmap_next_area(unsigned long *pfn, unsigned long end
 	}
 	return NULL;
 }
-
-/* The first donor in a range; NULL if there is none. */
-static struct dynmemmap_area *range_donor(unsigned long pfn, unsigned long end_pfn)
-{
-	struct dynmemmap_area *area;
-
-	while ((area = dynmemmap_next_area(&pfn, end_pfn)))
-		if (READ_ONCE(area->owner) == DYNMEMMAP_STOCK)
-			break;
-	return area;
-}
-
-/*
- * Take back at once what the worker would by and by: most of what donors hold may be the
- * struct pages of memory that has just become free.
- */
-static void node_take_back_all(struct dynmemmap_node *node)
-{
-	struct zone *zone, *zones = NODE_DATA(node->nid)->node_zones;
-
-	drain_all_pages(NULL);
-	for (zone = zones; zone < zones + MAX_NR_ZONES; zone++) {
-		if (!populated_zone(zone))
-			continue;
-		zone_trim(zone);
-		while (zone_take_back(zone, DYNMEMMAP_TAKE_BACK_BATCH_AREAS))
-			cond_resched();
-	}
-	dynmemmap_stock_provide_singles(node);
-}
-
-/* Have what an area still holds as a donor move to frames elsewhere, if there are any. */
-static void donor_migrate(struct dynmemmap_area *area)
-{
-	const struct dynmemmap_donor *donor = &area->donor;
-	LIST_HEAD(targets);
-	unsigned int nr_used;
-
-	for (nr_used = donor->nr_frames - READ_ONCE(donor->nr_free); nr_used; nr_used--)
-		if (!dynmemmap_frames_alloc(dynmemmap_area_node(area), 0, &targets))
-			break;
-	dynmemmap_frames_migrate(area, &targets);
-	dynmemmap_frames_free(&targets);
-}
-
-void __dynmemmap_offline_prepare(unsigned long start_pfn, unsigned long end_pfn)
-{
-	struct dynmemmap_area *donor = range_donor(start_pfn, end_pfn);
-	struct dynmemmap_node *node;
-
-	if (!donor)
-		return;
-	node = dynmemmap_area_node(donor);
-	node_take_back_all(node);
-	guard(mutex)(&dynmemmap_take_back_mutex);
-	if (!dynmemmap_may_take_back())
-		return;
-	while ((donor = range_donor(start_pfn, end_pfn))) {
-		start_pfn = dynmemmap_area_pfn(donor) + DYNMEMMAP_AREA_NR_PAGES;
-		donor_migrate(donor);
-	}
-	while (dynmemmap_stock_drain(node))
-		;
-}
-
-void __dynmemmap_range_get(unsigned long start_pfn, unsigned long end_pfn)
-{
-	range_hold();
-	if (start_pfn < end_pfn)
-		range_lend(start_pfn, end_pfn, true);
-}
-EXPORT_SYMBOL_GPL(__dynmemmap_range_get);
 
 /* Has an area that is in a range all its struct pages? */
 static bool area_is_lent(struct dynmemmap_area *area, bool devices)
@@ -771,15 +727,6 @@ static bool range_is_lent(unsigned long pfn, unsigned long end_pfn, bool devices
 bool __dynmemmap_range_is_lent(unsigned long start_pfn, unsigned long end_pfn)
 {
 	return range_is_lent(start_pfn, end_pfn, true);
-}
-
-int __dynmemmap_offline_start(unsigned long start_pfn, unsigned long nr_pages)
-{
-	const unsigned long end_pfn = start_pfn + nr_pages;
-
-	if (!range_is_lent(start_pfn, end_pfn, true))
-		return -ENOMEM;
-	return range_donor(start_pfn, end_pfn) ? -EBUSY : 0;
 }
 
 /**
