@@ -220,8 +220,9 @@ static bool node_leave_room(struct dynmemmap_node *node)
 }
 
 /*
- * Unmovable memory must not end up in ZONE_MOVABLE, where it would make a memory block stay
- * as long as it is used, nor use up reserves; but running out of frames is worse.
+ * Frames in use should not be in ZONE_MOVABLE: when all that is free has been taken back, a
+ * memory block goes offline only if what its donors still hold finds frames elsewhere. Nor
+ * should they use up reserves; but running out of frames is worse.
  */
 static bool node_donate(struct dynmemmap_node *node)
 {
