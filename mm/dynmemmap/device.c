@@ -18,6 +18,8 @@
 
 /* How long locks are held while somebody waits for a page to be unpinned. */
 #define PINS_TIMEOUT	(HZ / 10)
+/* How often to try while others take the frames; fault injection may do that every time. */
+#define POPULATE_MAX_TRIES	100
 
 /* Held while struct pages are taken away, and for the first user of an area. */
 static DEFINE_MUTEX(dynmemmap_device_mutex);
@@ -313,8 +315,10 @@ static bool area_has(const struct dynmemmap_area *area, u8 wanted, bool huge)
  */
 static noinline bool area_populate(struct dynmemmap_area *area, u8 wanted, bool huge, gfp_t gfp)
 {
+	unsigned int nr_tries;
+
 	/* Others may use it, and populate it meanwhile as they need it. */
-	while (!area_has(area, wanted, huge)) {
+	for (nr_tries = 0; !area_has(area, wanted, huge); nr_tries++) {
 		const u8 state = READ_ONCE(area->state);
 
 		if (state == DYNMEMMAP_HUGE || READ_ONCE(area->marks) & DYNMEMMAP_MARKS_STALE) {
@@ -325,6 +329,7 @@ static noinline bool area_populate(struct dynmemmap_area *area, u8 wanted, bool 
 		}
 		/* The device goes; or there is no memory. */
 		if (READ_ONCE(area->owner) != DYNMEMMAP_DEVICE ||
+		    nr_tries == POPULATE_MAX_TRIES ||
 		    !dynmemmap_stock_provide(dynmemmap_area_node(area), 1, gfp))
 			return false;
 		/* If others have taken the frames meanwhile, there are more. */
