@@ -359,13 +359,16 @@ static inline void dynmemmap_device_take_back(struct list_head *areas) { }
 static inline bool dynmemmap_device_is_used(struct dynmemmap_area *area) { return false; }
 #endif
 
-/* worker.c */
+/* range.c */
 extern struct mutex dynmemmap_take_back_mutex;
 bool dynmemmap_may_take_back(void);
+struct dynmemmap_area *dynmemmap_next_area(unsigned long *pfn, unsigned long end_pfn);
+bool dynmemmap_area_is_shown(struct dynmemmap_area *area);
 bool dynmemmap_compact_begin(void);
 void dynmemmap_compact_end(void);
-bool dynmemmap_area_is_shown(struct dynmemmap_area *area);
-struct dynmemmap_area *dynmemmap_next_area(unsigned long *pfn, unsigned long end_pfn);
+bool dynmemmap_ram_get(void);
+
+/* worker.c */
 void dynmemmap_take_back_all(struct dynmemmap_node *node);
 void dynmemmap_kick(struct irq_work *work);
 void dynmemmap_worker_kick(struct dynmemmap_node *node);
@@ -373,7 +376,6 @@ void dynmemmap_worker_rearm(struct dynmemmap_node *node);
 void dynmemmap_worker(struct work_struct *work);
 void dynmemmap_trim(struct work_struct *work);
 void dynmemmap_watch(struct work_struct *work);
-bool dynmemmap_ram_get(void);
 
 /* migrate.c, compact.c */
 #ifdef CONFIG_MEMORY_ISOLATION

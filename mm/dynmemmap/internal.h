@@ -21,8 +21,8 @@
  * Lock order, outermost first
  *   cpu_hotplug_lock		no CPU misses a flush while frames move
  *   mem_hotplug_lock		sections, and with them areas, come and go
- *   dynmemmap_range_mutex	(worker.c) ranges begin, or compaction has an area
- *   dynmemmap_take_back_mutex	(worker.c) areas leave the buddy allocator
+ *   dynmemmap_range_mutex	(range.c) ranges begin, or compaction has an area
+ *   dynmemmap_take_back_mutex	(range.c) areas leave the buddy allocator
  *   dynmemmap_migrate_mutex	(migrate.c) frames move; not with the one above
  *   dynmemmap_device_mutex	(device.c) struct pages of devices are taken away
  *     zone->lock		pool and cache membership, area owner

@@ -10,7 +10,7 @@
 
 #include "world.h"
 
-/* As in worker.c. */
+/* As in core.h. */
 #define TAKE_BACK_BATCH_AREAS	32UL
 #define KEEP_AREAS		4
 /* As in huge.c. */
@@ -1334,7 +1334,7 @@ static bool folio_use_tails(struct world *world, struct dynmemmap_area *area, bo
 	return split;
 }
 
-/* Ranges: worker.c. */
+/* Ranges: range.c. */
 
 static bool area_lend_for_range(struct actor *actor, struct dynmemmap_area *area)
 {
