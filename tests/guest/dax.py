@@ -953,15 +953,29 @@ def reflink_waits(path, _):
     os.unlink(path + ".other")
 
 
+def settled(look):
+    """What it says, when it has said just that three times before: figures are read one
+    after the other, while a worker may be about to change them."""
+    same, before = 0, None
+    for _ in range(150):
+        now = look()
+        same, before = (same + 1 if now == before else 0), now
+        if same == 3:
+            break
+        time.sleep(0.1)
+    return before
+
+
 def must_cost(limit, function, areas, what):
     """At most so many KiB of memmap for each of @areas; on a stock kernel, all is there.
     Return: how many more of them are huge."""
     if not is_dynamic():
         function()
         return areas
-    before, huge_before = memmap_in_use(), figure("areas_huge")
+    before, huge_before = settled(memmap_in_use), figure("areas_huge")
     function()
-    each, number = (memmap_in_use() - before) / areas, figure("areas_huge") - huge_before
+    each = (settled(memmap_in_use) - before) / areas
+    number = figure("areas_huge") - huge_before
     print(f"{each:.0f} bytes each, {number} are huge")
     must(each <= limit * 1024, f"{each:.0f} bytes of memmap for {what}")
     return number

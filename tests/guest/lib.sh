@@ -143,9 +143,15 @@ wanted_on()
 # A figure or a knob of dynamic memmap, in total or of one node.
 dm()	# FILE [NODE]
 {
-	local value
+	local value tries=50
 
-	read -r value <"$DM/${2:+node$2/}$1" && echo "$value"
+	read -r value <"$DM/${2:+node$2/}$1" || return
+	# The states are counted one after the other: when an area has got from one to another
+	# meanwhile, the sum is not one of whole sections, of 64 areas each.
+	while [[ $1 == full_memmap_bytes ]] && ((value % (64 << 15) && --tries)); do
+		read -r value <"$DM/${2:+node$2/}$1"
+	done
+	echo "$value"
 }
 
 dm_on()
@@ -181,12 +187,28 @@ memmap_kib()
 	fi
 }
 
+# What a command prints, when it has printed just that three times before: figures are
+# read one after the other, while a worker may be about to change them.
+settled()	# COMMAND...
+{
+	local now before=none same=0 tries=150
+
+	while ((same < 3 && tries--)); do
+		now=$("$@")
+		[[ $now == "$before" ]] && ((++same)) || same=0
+		before=$now
+		pause 0.1
+	done
+	echo "$now"
+}
+
 # Bytes of memmap that neither is kept ready nor belongs to memory in use. The debug
 # kernel uses memory long after programs have ended.
 memmap_of_idle()
 {
-	echo $(($(dm memmap_bytes) - ($(dm stock_free_frames) << 12) -
-		($(dm areas_split) << 15) - ($(dm areas_huge) << 12)))
+	# shellcheck disable=SC2016 # evaluated again and again
+	settled eval 'echo $(($(dm memmap_bytes) - ($(dm stock_free_frames) << 12) -
+		($(dm areas_split) << 15) - ($(dm areas_huge) << 12)))'
 }
 
 # Without those that are kept for the next huge page.
@@ -603,18 +625,11 @@ make_labels()
 }
 
 # Areas of devices that have no struct pages: those of RAM are in the pool, or for a
-# moment on their way to or from it. So it is a figure when it stays what it is.
+# moment on their way to or from it.
 device_areas_idle()
 {
-	local idle before=none same=0
-
-	while ((same < 3)); do
-		idle=$(($(dm areas_idle) - $(dm pool_areas)))
-		[[ $idle == "$before" ]] && ((++same)) || same=0
-		before=$idle
-		pause 0.1
-	done
-	echo "$idle"
+	# shellcheck disable=SC2016 # evaluated again and again
+	settled eval 'echo $(($(dm areas_idle) - $(dm pool_areas)))'
 }
 
 device_areas_idle_are()	# NUMBER
