@@ -366,10 +366,10 @@ hold_check()	# NAME
 	kill -USR1 "$(hold_pid "$1")" && hold_answers "$1" good
 }
 
-# MiB of it that a node gave.
+# MiB of it that a node gave. Programs and libraries are where others have had them read.
 held_on()	# NODE NAME
 {
-	grep -oP " N$1=\\K[0-9]+" "/proc/$(hold_pid "$2")/numa_maps" |
+	grep -v ' file=/usr/' "/proc/$(hold_pid "$2")/numa_maps" | grep -oP " N$1=\\K[0-9]+" |
 		awk '{ sum += $1 } END { print int(sum / 256) }'
 }
 
