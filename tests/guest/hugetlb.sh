@@ -34,7 +34,8 @@ allocate()	# SIZE NUMBER
 
 free=$(meminfo MemFree)
 allocate 2048kB 300
-expect "free memory is less by as much" $((free - $(meminfo MemFree))) -ge $((600 << 10))
+# But for what CPUs have had on their lists, which is not counted as free, and let go.
+expect "free memory is less by as much" $((free - $(meminfo MemFree))) -ge $(((600 - 32) << 10))
 expect_success "pages of 2 MiB are filled" hold_start huge 400 hugetlb
 expect "$(cat $pages/hugepages-2048kB/free_hugepages) of them are free" \
 	"$(cat $pages/hugepages-2048kB/free_hugepages)" -eq 100
@@ -56,6 +57,9 @@ other_frames()
 }
 
 if dm_on; then
+	# What lies there is moved out of its way first: that may need page tables elsewhere.
+	allocate 1048576kB 1
+	allocate 1048576kB 0
 	eventually 4 memmap_rests
 	before=$(other_frames)
 fi
