@@ -143,9 +143,16 @@ nvme_top()
 	return 1
 }
 
+# Its node is there before it can be opened, which waits until the kernel has looked for
+# partitions.
+can_be_opened()	# DEVICE
+{
+	[[ -b $1 ]] && { : <"$1"; } 2>/dev/null
+}
+
 nvme_is_there()
 {
-	[[ -b $(nvme_top) ]]
+	can_be_opened "$(nvme_top)"
 }
 
 nvme_connect()
@@ -234,7 +241,7 @@ iscsi_top()
 
 iscsi_is_there()
 {
-	[[ -b $(iscsi_top) ]]
+	can_be_opened "$(iscsi_top)"
 }
 
 iscsi_connect()
