@@ -88,6 +88,13 @@ def words_of(name, place, number):
         return struct.unpack(f"{number}Q", os.pread(file.fileno(), number * 8, place * 8))
 
 
+def ask_driver(file, kind, number, *words):
+    """_IOWR(kind, number, these words of 64 bits). Return: what they are then."""
+    request = bytearray(struct.pack(f"{len(words)}Q", *words))
+    fcntl.ioctl(file, 3 << 30 | len(request) << 16 | kind << 8 | number, request)
+    return struct.unpack(f"{len(words)}Q", request)
+
+
 class Memory:
     """Huge pages, and what has to be in each of their small ones; None: anything."""
 
@@ -200,14 +207,14 @@ def reserve(size):
     return (room + HUGE - 1) // HUGE * HUGE, lambda: call("munmap", room, size + HUGE)
 
 
-def move_whole(memory):
-    """Each huge page as it is, to another address and back."""
+def move_whole(memory, wanted=None):
+    """Each huge page as it is, to another address and back; areas of so many are HUGE."""
     room, free = reserve(HUGE)
     for area in range(memory.areas):
         here = memory.address(area * PAGES)
         # There is no hole but between the last two, or Python might get memory there.
         call("mremap", here, HUGE, HUGE, MREMAP_TO | MREMAP_DONTUNMAP, room)
-        memory.expect_huge(memory.areas, "moved away")
+        memory.expect_huge(memory.areas if wanted is None else wanted, "moved away")
         call("mremap", room, HUGE, HUGE, MREMAP_TO, here)
         call("mmap", room, HUGE, 0, MAP_PRIVATE_ANONYMOUS | MAP_FIXED, -1, 0)
     free()
@@ -230,9 +237,7 @@ class Userfault:
         os.close(self.file)
 
     def ask(self, number, *words):
-        """_IOWR(0xaa, number, these words of 64 bits)"""
-        fcntl.ioctl(self.file, 3 << 30 | 8 * len(words) << 16 | 0xaa << 8 | number,
-                    bytearray(struct.pack(f"{len(words)}Q", *words)))
+        ask_driver(self.file, 0xaa, number, *words)
 
     def register(self, first, size, mode):
         self.ask(0x00, first, size, mode, 0)
