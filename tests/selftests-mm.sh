@@ -3,7 +3,7 @@
 #
 # In the guest: run the kernel's own selftests of mm, which are built in DIR.
 # Prints their TAP. Each test is ended after SECONDS; the lines of $LEAVE_OUT
-# name tests not to run.
+# name tests not to run. Modules of the kernel are in $MODULES.
 #
 # usage: selftests-mm.sh DIR SECONDS [CATEGORY...]
 
@@ -46,9 +46,41 @@ limited()
 export -f limited
 export LIMIT=$seconds
 
+# A module is not installed anywhere.
+modinfo()	# NAME
+{
+	[[ -e $MODULES/$1.ko ]] || command modinfo "$@"
+}
+modprobe()	# [-r] NAME
+{
+	local name=${!#}
+
+	if [[ ! -e $MODULES/$name.ko ]]; then
+		command modprobe "$@"
+	elif [[ $1 == -r ]]; then
+		rmmod "$name"
+	else
+		insmod "$MODULES/$name.ko"
+	fi
+}
+export -f modinfo modprobe
+
+# A device takes no page that is just being moved to make memory free; then these tests
+# fail. So this is not done for an hour.
+delay=/sys/kernel/mm/dynamic_memmap/take_back_delay_ms
+delay_for()	# CATEGORY
+{
+	[[ ! -e $delay ]] || if [[ $1 == hmm ]]; then
+		echo 3600000 >$delay
+	else
+		echo 1000 >$delay
+	fi
+}
+
 status=0
 for category in "$@"; do
 	echo "# category $category"
+	delay_for "$category"
 	bash run_vmtests.sh -d -t "$category" || status=$?
 	# A category that was given no time to clean up leaves huge pages behind.
 	for pages in /sys/kernel/mm/hugepages/*/nr_hugepages; do
