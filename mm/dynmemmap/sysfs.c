@@ -6,6 +6,7 @@
 #include <linux/init.h>
 #include <linux/kobject.h>
 #include <linux/slab.h>
+#include <linux/spinlock.h>
 #include <linux/sysfs.h>
 
 #include "core.h"
@@ -111,6 +112,8 @@ FIGURE_ATTR(memmap_bytes);
 
 static unsigned long full_memmap_bytes_figure(struct dynmemmap_node *node)
 {
+	/* An area that changes its state is not in two of them, nor in none. */
+	guard(raw_spinlock_irqsave)(&node->lock);
 	return (areas_idle_figure(node) + areas_huge_figure(node) + areas_split_figure(node)) *
 	       DYNMEMMAP_AREA_NR_FRAMES * PAGE_SIZE;
 }

@@ -143,15 +143,9 @@ wanted_on()
 # A figure or a knob of dynamic memmap, in total or of one node.
 dm()	# FILE [NODE]
 {
-	local value tries=50
+	local value
 
-	read -r value <"$DM/${2:+node$2/}$1" || return
-	# The states are counted one after the other: when an area has got from one to another
-	# meanwhile, the sum is not one of whole sections, of 64 areas each.
-	while [[ $1 == full_memmap_bytes ]] && ((value % (64 << 15) && --tries)); do
-		read -r value <"$DM/${2:+node$2/}$1"
-	done
-	echo "$value"
+	read -r value <"$DM/${2:+node$2/}$1" && echo "$value"
 }
 
 dm_on()
