@@ -1081,6 +1081,29 @@ def frames_fail(path, device):
     view.release()
 
 
+def frames_never(path, _):
+    """There is no memory for struct pages however often it is asked for: that ends, too."""
+    def fail(percent):
+        with open("/sys/kernel/debug/fail_dynmemmap/probability", "w", encoding="ascii") as file:
+            file.write(percent)
+
+    # Where nobody was before.
+    at = 700 * MIB
+    memory = mmap.mmap(open_with(path, at + 2 * MIB), at + 2 * MIB)
+    populate = (ctypes.c_void_p(address_of(memory, at)), ctypes.c_size_t(PAGE), MADV_POPULATE_WRITE)
+    fail("100")
+    try:
+        call(LIBC.madvise, *populate)
+        error = 0
+    except OSError as problem:
+        error = problem.errno
+    finally:
+        fail("0")
+    must(error == errno.ENOMEM, f"error {error}")
+    call(LIBC.madvise, *populate)
+    memory[at:at + 4] = b"data"
+
+
 class HugeMapping:
     """Where the file system has laid the file out in whole areas, or of a device."""
 
@@ -1521,6 +1544,7 @@ ACTIONS = {
     "machine-check": machine_check, "machine-check-huge": machine_check_huge,
     "single": single, "small": small, "huge": huge, "fracture": fracture, "merge": merge,
     "small-extents": small_extents, "frames-fail": frames_fail,
+    "frames-never": frames_never,
     "device-huge": device_huge, "gigantic": gigantic, "direct-huge": direct_huge,
 }
 

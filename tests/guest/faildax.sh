@@ -63,6 +63,7 @@ expect_use()	# WHAT FILE
 		expect "$1: ${kind##*/}: some failed" "$failed" -gt "${failed_before[$kind]}"
 		failed_before[$kind]=$failed
 	done
+	expect_success "$1: it is told when there never is any" "$dax" "$2" /dev/ram0 frames-never
 	expect_success "$1: it is used when there is memory, too" \
 		"$dax" "$2" /dev/ram0 direct-write direct-read process-vm
 }
