@@ -56,8 +56,10 @@ for ((round = 1; round <= rounds; round++)); do
 	# Memory is offline first, and removed later.
 	eventually 60 eval '(($(dm full_memmap_bytes) == full))'
 	expect "round $round: the areas are those of before" "$(dm full_memmap_bytes)" -eq "$full"
-	# The area pages of 512 sections are kept, for when they come back.
-	expect_memmap_back 20 $((4 << 10))
+	# The area pages of 512 sections are kept, for when they come back, 2 MiB. And what
+	# is in use of the guest's own memory, all of which was needed, is in up to 70 more
+	# areas than at first: slabs of few objects, and those that are kept empty.
+	expect_memmap_back 20 $((5 << 10))
 done
 expect "nobody is killed for want of memory" "$(vmstat oom_kill)" -eq 0
 expect_consistent
