@@ -23,7 +23,7 @@ import time
 import huge
 from huge import (MADV_COLLAPSE, MAP_FIXED, MAP_PRIVATE_ANONYMOUS, PAGE, PAGES, PROT_READ, PROT_RW,
                   Memory, ask_driver, becomes_true, page_content)
-from libc import HUGE, call, call_once, figure, in_child, is_dynamic, must, start
+from libc import HUGE, call, call_once, figure, in_child, is_dynamic, must, run_each, start
 
 AREAS = 3
 (READ, WRITE, TO_DEVICE, TO_SYSTEM, SNAPSHOT, EXCLUSIVE, CHECK_EXCLUSIVE, RELEASE, FLAGS,
@@ -643,13 +643,7 @@ def main():
     known = *SPLITTERS, *OTHERS, "mixture"
     if not names or not set(known) >= set(names):
         sys.exit(f"{__doc__.strip()}\n\nactions: {' '.join(known)}")
-    for name in names:
-        try:
-            run_action(name)
-        except (AssertionError, OSError) as error:
-            print(f"{name}: {error}")
-            return 1
-    return 0
+    return run_each(run_action, names)
 
 
 if __name__ == "__main__":

@@ -26,8 +26,8 @@ import sys
 import threading
 import time
 
-from libc import (DM, HUGE, LIBC, MAP_FIXED, call, figure, in_child, must, number_in, start,
-                  vmstat)
+from libc import (DM, HUGE, LIBC, MAP_FIXED, call, figure, in_child, must, number_in, run_each,
+                  start, vmstat)
 
 PAGE = 4096
 PAGES = HUGE // PAGE
@@ -723,13 +723,7 @@ def main():
         return 0
     if not names or not SPLITTERS.keys() | OTHERS.keys() >= set(names):
         sys.exit(f"{__doc__.strip()}\n\nactions: {' '.join([*SPLITTERS, *OTHERS])}")
-    for name in names:
-        try:
-            run_action(name)
-        except (AssertionError, OSError) as error:
-            print(f"{name}: {error}")
-            return 1
-    return 0
+    return run_each(run_action, names)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,18 @@ def must(value, what):
         raise AssertionError(what)
 
 
+def run_each(function, names):
+    """Call it with one after the other until one fails, and say which did.
+    Return: the exit status."""
+    for name in names:
+        try:
+            function(name)
+        except (AssertionError, OSError) as error:
+            print(f"{name}: {error}")
+            return 1
+    return 0
+
+
 def patiently(function, *args):
     """Where a test has memory run out, nothing has changed then, and it is tried again."""
     while True:

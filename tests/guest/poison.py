@@ -31,7 +31,7 @@ import sys
 
 from huge import AREAS, PAGE, PAGES, Memory, page_content
 from kpage import entries
-from libc import HUGE, call, figure, must, start
+from libc import HUGE, call, figure, must, run_each, start
 
 GIGANTIC = 1 << 30
 MAP_HUGETLB, MAP_HUGE_2MB, MAP_HUGE_1GB = 0x40000, 21 << 26, 30 << 26
@@ -398,13 +398,7 @@ def main():
     names = sys.argv[1:]
     if not names or not CASES.keys() >= set(names):
         sys.exit(__doc__.strip())
-    for name in names:
-        try:
-            run_case(name)
-        except (AssertionError, OSError) as error:
-            print(f"{name}: {error}")
-            return 1
-    return 0
+    return run_each(run_case, names)
 
 
 if __name__ == "__main__":
