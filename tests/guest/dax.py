@@ -24,7 +24,7 @@ import sys
 import threading
 import time
 
-from libc import (DM, LIBC, figure, files_share_tails, in_child, is_dynamic, must,
+from libc import (DM, LIBC, error_of, figure, files_share_tails, in_child, is_dynamic, must,
                   pages_pinned, start)
 from uring import READ_FIXED, WRITE_FIXED, Ring
 
@@ -1092,13 +1092,8 @@ def frames_never(path, _):
     memory = mmap.mmap(open_with(path, at + 2 * MIB), at + 2 * MIB)
     populate = (ctypes.c_void_p(address_of(memory, at)), ctypes.c_size_t(PAGE), MADV_POPULATE_WRITE)
     fail("100")
-    try:
-        call(LIBC.madvise, *populate)
-        error = 0
-    except OSError as problem:
-        error = problem.errno
-    finally:
-        fail("0")
+    error = error_of(lambda: call(LIBC.madvise, *populate))
+    fail("0")
     must(error == errno.ENOMEM, f"error {error}")
     call(LIBC.madvise, *populate)
     memory[at:at + 4] = b"data"

@@ -15,38 +15,28 @@
 # append: dynamic_memmap=on
 # allow: page allocation failure
 
-fail=/sys/kernel/debug/fail_dynmemmap
-pages=/sys/kernel/debug/fail_page_alloc
-times=1000000000
 # So that the programs of the test try again what they have to do.
 export MEMORY_RUNS_OUT=yes
 
-for kind in $fail $pages; do
-	echo $times >"$kind/times"
-	echo 0 >"$kind/verbose"
-done
-echo 0 >$pages/min-order
-echo 0 >$pages/ignore-gfp-highmem
-
-nr_failed()	# KIND
-{
-	echo $((times - $(<"$1/times")))
-}
+echo 0 >/sys/kernel/debug/fail_page_alloc/min-order
+echo 0 >/sys/kernel/debug/fail_page_alloc/ignore-gfp-highmem
 
 churn_begins()
 {
-	echo 33 >$fail/probability
+	fail_start fail_dynmemmap 33
 	# Those who may wait are spared: nothing could be started.
-	echo 2 >$pages/probability
+	fail_start fail_page_alloc 2
 }
 
 churn_ends()
 {
-	echo 0 >$fail/probability
-	echo 0 >$pages/probability
-	note "$(nr_failed $fail) times no frames, $(nr_failed $pages) times no page"
-	expect "there were no frames for struct pages" "$(nr_failed $fail)" -gt 100
-	expect "there were no pages" "$(nr_failed $pages)" -gt 100
+	local kind
+
+	for kind in fail_dynmemmap fail_page_alloc; do
+		fail_stop $kind
+		note "$kind: $(nr_failed $kind) times"
+		expect "$kind: it failed often" "$(nr_failed $kind)" -gt 100
+	done
 }
 
 . "$DYNMEMMAP/tests/guest/huge-churn.sh"

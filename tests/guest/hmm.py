@@ -23,7 +23,8 @@ import time
 import huge
 from huge import (MADV_COLLAPSE, MAP_FIXED, MAP_PRIVATE_ANONYMOUS, PAGE, PAGES, PROT_READ, PROT_RW,
                   Memory, ask_driver, becomes_true, page_content)
-from libc import HUGE, call, call_once, figure, in_child, is_dynamic, must, run_each, start
+from libc import (HUGE, call, call_once, error_of, figure, in_child, is_dynamic, must, run_each,
+                  start)
 
 AREAS = 3
 (READ, WRITE, TO_DEVICE, TO_SYSTEM, SNAPSHOT, EXCLUSIVE, CHECK_EXCLUSIVE, RELEASE, FLAGS,
@@ -331,14 +332,6 @@ def fork_takes(memory, device):
         tell(end)
     memory.verify()
     device.take(state=IN_DEVICE | READABLE | WHOLE)
-
-
-def error_of(function):
-    try:
-        function()
-    except OSError as problem:
-        return problem.errno
-    return 0
 
 
 def in_device(function):

@@ -20,8 +20,6 @@
 
 hmm=$DYNMEMMAP/tests/guest/hmm.py
 thp=/sys/kernel/mm/transparent_hugepage
-fail=/sys/kernel/debug/fail_dynmemmap
-times=1000000000
 
 load()
 {
@@ -56,16 +54,14 @@ done
 for round in 1 2; do
 	expect_success "a mixture of all that, $round" "$hmm" mixture
 done
-if [[ -d $fail ]]; then
-	echo $times >$fail/times
-	echo 0 >$fail/verbose
-	echo 50 >$fail/probability
+if [[ -d /sys/kernel/debug/fail_dynmemmap ]]; then
+	fail_start fail_dynmemmap 50
 	for round in 1 2; do
 		expect_success "a mixture, while there often are no frames for struct pages, $round" \
 			env MEMORY_RUNS_OUT=yes "$hmm" mixture
 	done
-	echo 0 >$fail/probability
-	expect "there were none" "$(<$fail/times)" -lt $times
+	fail_stop fail_dynmemmap
+	expect "there were none" "$(nr_failed fail_dynmemmap)" -gt 0
 fi
 expect_consistent
 expect_success "the device goes" rmmod test_hmm

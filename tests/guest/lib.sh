@@ -632,6 +632,29 @@ device_areas_idle_are()	# NUMBER
 	(($(device_areas_idle) == $1))
 }
 
+# What cannot be had now and then, where the kernel has CONFIG_FAULT_INJECTION:
+# fail_dynmemmap are frames for struct pages, fail_page_alloc is any page.
+fail_times=1000000000
+
+fail_start()	# KIND PERCENT
+{
+	local kind=/sys/kernel/debug/$1
+
+	echo $fail_times >"$kind/times"
+	echo 0 >"$kind/verbose"
+	echo "$2" >"$kind/probability"
+}
+
+fail_stop()	# KIND
+{
+	echo 0 >"/sys/kernel/debug/$1/probability"
+}
+
+nr_failed()	# KIND; since it started
+{
+	echo $((fail_times - $(<"/sys/kernel/debug/$1/times")))
+}
+
 finish()
 {
 	if dm_on; then

@@ -43,6 +43,15 @@ def patiently(function, *args):
                 raise
 
 
+def error_of(function):
+    """The errno that it fails with, or 0."""
+    try:
+        function()
+    except OSError as problem:
+        return problem.errno
+    return 0
+
+
 def call_once(name, *args):
     result = getattr(LIBC, name)(*map(ctypes.c_long, args))
     if result == -1:
