@@ -79,13 +79,12 @@ static void area_use_last(struct dynmemmap_area *area)
 static void range_provide(unsigned long pfn, unsigned long end_pfn)
 {
 	struct dynmemmap_node *node = NULL;
+	struct dynmemmap_area *area;
 	unsigned long nr_areas = 0;
 
-	for (; pfn < end_pfn; pfn += DYNMEMMAP_AREA_NR_PAGES) {
-		struct dynmemmap_area *area = dynmemmap_area_of(pfn);
-
+	while ((area = dynmemmap_next_area(&pfn, end_pfn))) {
 		cond_resched();
-		if (!area || !area_lacks_pages(area))
+		if (!area_lacks_pages(area))
 			continue;
 		area_use_last(area);
 		if (node && node != dynmemmap_area_node(area)) {
@@ -169,17 +168,14 @@ static void area_show(struct dynmemmap_area *area, bool devices)
 	}
 }
 
-static void range_lend(unsigned long start_pfn, unsigned long end_pfn, bool devices)
+static void range_lend(unsigned long pfn, unsigned long end_pfn, bool devices)
 {
-	unsigned long pfn = ALIGN_DOWN(start_pfn, DYNMEMMAP_AREA_NR_PAGES);
 	struct dynmemmap_area *area;
 	struct zone *zone;
 
 	range_provide(pfn, end_pfn);
-	for (; pfn < end_pfn; pfn += DYNMEMMAP_AREA_NR_PAGES) {
-		area = dynmemmap_area_of(pfn);
-		if (area)
-			area_show(area, devices);
+	while ((area = dynmemmap_next_area(&pfn, end_pfn))) {
+		area_show(area, devices);
 		cond_resched();
 	}
 	/* Nobody finds them but on their lists. */
