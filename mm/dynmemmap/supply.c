@@ -505,29 +505,36 @@ static void stock_sell(struct dynmemmap_node *node, unsigned long nr_reserve)
 	}
 }
 
-static void donor_return_area(struct dynmemmap_donor *donor)
+/* Return: false if it has to stay in the stock for now. */
+static bool donor_return_area(struct dynmemmap_donor *donor)
 {
 	struct dynmemmap_area *area = container_of(donor, struct dynmemmap_area, donor);
+	struct page *page = dynmemmap_area_page(area, 0);
 	u64 start = local_clock();
 	LIST_HEAD(areas);
 
 	/* It is given up: nobody is to have that page, and nothing else knows of it. */
-	if (dynmemmap_block_has_poison(dynmemmap_area_page(area, 0), DYNMEMMAP_AREA_ORDER))
-		return;
+	if (dynmemmap_block_has_poison(page, DYNMEMMAP_AREA_ORDER))
+		return true;
+	/* Who looks at all page frames may have a reference for a moment. */
+	if (!page_ref_freeze(page, 1)) {
+		guard(raw_spinlock_irqsave)(&dynmemmap_area_node(area)->lock);
+		dynmemmap_stock_add(&dynmemmap_area_node(area)->stock, donor);
+		return false;
+	}
 	dynmemmap_set_owner(area, DYNMEMMAP_MOVING);
 	INIT_LIST_HEAD(&area->pool_list);
 	list_add(&area->pool_list, &areas);
 	memmap_pages_add(-donor->nr_frames);
 	atomic_long_sub(DYNMEMMAP_AREA_NR_PAGES - donor->nr_frames,
 			&dynmemmap_area_node(area)->nr_own_frames);
-	/* As that of any free page. */
-	set_page_count(dynmemmap_area_page(area, 0), 0);
 	dynmemmap_unpopulate(&areas, "stock");
 	/* Others may need the page table that it hosts. */
 	if (area->state == DYNMEMMAP_SPLIT)
 		dynmemmap_repairs_add(area);
 	dynmemmap_note_take_back(area, "stock", start);
 	dynmemmap_pool_give_last(&areas);
+	return true;
 }
 
 /**
@@ -543,13 +550,10 @@ bool dynmemmap_stock_drain(struct dynmemmap_node *node)
 	struct dynmemmap_donor *donor;
 
 	WRITE_ONCE(node->nr_reserve, nr_reserve);
-	for (;;) {
+	do {
 		scoped_guard(raw_spinlock_irqsave, &node->lock)
 			donor = dynmemmap_stock_remove_empty(&node->stock, nr_reserve);
-		if (!donor)
-			break;
-		donor_return_area(donor);
-	}
+	} while (donor && donor_return_area(donor));
 	stock_sell(node, nr_reserve);
 	return dynmemmap_policy_reserve(nr_reserve, false) < nr_reserve;
 }
