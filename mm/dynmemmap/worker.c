@@ -11,8 +11,8 @@
 #include "../page_alloc.h"
 #include "../page_reporting.h"
 
-/* No pass counts more free areas: 32 GiB. Counting holds zone->lock. */
-#define COUNT_MAX_AREAS		16384
+/* No pass looks at more free blocks: 32 GiB, or twice that. It holds zone->lock. */
+#define LOOK_MAX_BLOCKS		16384
 /* How often to look whether free memory has become scattered. */
 #define WATCH_INTERVAL		(10 * HZ)
 /* Passes that drain the lists of the CPUs after memory was lent or became free. */
@@ -43,8 +43,14 @@ static bool block_may_leave(const struct zone *zone, const struct page *page,
 	struct dynmemmap_area *area = dynmemmap_area_of(page_to_pfn(page));
 
 	lockdep_assert_held(&zone->lock);
-	return area && area->nid == zone_to_nid(zone) && block_is_reported(page, order) &&
-	       !dynmemmap_block_has_poison(page, order);
+	return area && area->nid == zone_to_nid(zone) && block_is_reported(page, order);
+}
+
+/* The same, and there is none in it that has failed: that takes long once any page has. */
+static bool block_can_leave(const struct zone *zone, const struct page *page,
+			    unsigned int order)
+{
+	return block_may_leave(zone, page, order) && !dynmemmap_block_has_poison(page, order);
 }
 
 /*
@@ -71,9 +77,13 @@ static unsigned long block_isolate(struct zone *zone, struct page *page, unsigne
 	return 1UL << (order - DYNMEMMAP_AREA_ORDER);
 }
 
-/* Isolate whole free areas of one migratetype, oldest first, for taking back. */
+/*
+ * Isolate whole free areas of one migratetype, oldest first, for taking back; @nr_looks
+ * blocks may be looked at.
+ */
 static unsigned long freelist_isolate(struct zone *zone, unsigned int order, unsigned int mt,
-				      unsigned long nr_wanted, struct list_head *areas)
+				      unsigned long nr_wanted, unsigned long *nr_looks,
+				      struct list_head *areas)
 {
 	struct list_head *free_list = &zone->free_area[order].free_list[mt];
 	unsigned long nr_isolated = 0;
@@ -83,9 +93,10 @@ static unsigned long freelist_isolate(struct zone *zone, unsigned int order, uns
 	list_for_each_entry_safe_reverse(page, next, free_list, buddy_list) {
 		unsigned long nr_areas;
 
-		if (nr_isolated >= nr_wanted)
+		if (nr_isolated >= nr_wanted || !*nr_looks)
 			break;
-		if (!block_may_leave(zone, page, order))
+		--*nr_looks;
+		if (!block_can_leave(zone, page, order))
 			continue;
 		nr_areas = block_isolate(zone, page, order, areas);
 		if (!nr_areas)
@@ -98,36 +109,35 @@ static unsigned long freelist_isolate(struct zone *zone, unsigned int order, uns
 static unsigned long zone_isolate(struct zone *zone, unsigned long nr_wanted,
 				  struct list_head *areas)
 {
-	unsigned long nr_isolated = 0;
+	unsigned long nr_isolated = 0, nr_looks = LOOK_MAX_BLOCKS;
 	unsigned int order, mt;
 
 	guard(spinlock_irqsave)(&zone->lock);
 	for (order = DYNMEMMAP_AREA_ORDER; order < NR_PAGE_ORDERS; order++)
-		for (mt = 0; mt < MIGRATE_PCPTYPES && nr_isolated < nr_wanted; mt++)
-			nr_isolated += freelist_isolate(zone, order, mt,
-							nr_wanted - nr_isolated, areas);
+		for (mt = 0; mt < MIGRATE_PCPTYPES && nr_isolated < nr_wanted && nr_looks; mt++)
+			nr_isolated += freelist_isolate(zone, order, mt, nr_wanted - nr_isolated,
+							&nr_looks, areas);
 	return nr_isolated;
 }
 
-/* Whole free areas in the free lists, counted up to @nr_max. */
-static unsigned long zone_count_blocks(struct zone *zone, unsigned long nr_max)
+/* Whole free areas in the free lists that may leave, among those that are isolated first. */
+static unsigned long zone_count_areas(struct zone *zone)
 {
-	unsigned long nr_blocks = 0;
+	unsigned long nr_areas = 0, nr_looks = LOOK_MAX_BLOCKS;
 	unsigned int order, mt;
 	struct page *page;
 
 	guard(spinlock_irqsave)(&zone->lock);
 	for (order = DYNMEMMAP_AREA_ORDER; order < NR_PAGE_ORDERS; order++)
 		for (mt = 0; mt < MIGRATE_PCPTYPES; mt++)
-			list_for_each_entry(page, &zone->free_area[order].free_list[mt],
-					    buddy_list) {
-				if (!block_may_leave(zone, page, order))
-					continue;
-				nr_blocks += 1UL << (order - DYNMEMMAP_AREA_ORDER);
-				if (nr_blocks >= nr_max)
-					return nr_blocks;
+			list_for_each_entry_reverse(page, &zone->free_area[order].free_list[mt],
+						    buddy_list) {
+				if (!nr_looks--)
+					return nr_areas;
+				if (block_may_leave(zone, page, order))
+					nr_areas += 1UL << (order - DYNMEMMAP_AREA_ORDER);
 			}
-	return nr_blocks;
+	return nr_areas;
 }
 
 /* Move isolated areas into the pool; @start is when isolating them began. */
@@ -172,7 +182,7 @@ static unsigned long range_isolate(struct zone *zone, unsigned long pfn, unsigne
 
 		if (page && PageBuddy(page) && buddy_order(page) >= order) {
 			order = buddy_order(page);
-			if (block_may_leave(zone, page, order))
+			if (block_can_leave(zone, page, order))
 				*nr_isolated += block_isolate(zone, page, order, areas);
 		}
 		pfn += 1UL << order;
@@ -252,7 +262,7 @@ static bool zone_balance(struct zone *zone)
 		}
 	}
 
-	nr_excess = dynmemmap_policy_excess(zone_count_blocks(zone, COUNT_MAX_AREAS),
+	nr_excess = dynmemmap_policy_excess(zone_count_areas(zone),
 					    READ_ONCE(dynmemmap_keep_areas));
 	if (lent_since || (nr_excess > pool->nr_excess_seen &&
 			   dynmemmap_policy_was_burst(nr_excess - pool->nr_excess_seen,
