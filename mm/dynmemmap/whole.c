@@ -52,12 +52,12 @@ void dynmemmap_apart_add(struct dynmemmap_area *area)
 		dynmemmap_link_add(area, &node->apart_nr);
 }
 
-static struct dynmemmap_area *node_remove_apart(struct dynmemmap_node *node)
+static struct dynmemmap_area *node_remove_apart(struct dynmemmap_node *node, u32 *apart_nr)
 {
 	struct dynmemmap_area *area;
 
 	guard(raw_spinlock_irqsave)(&node->lock);
-	area = dynmemmap_link_remove(&node->apart_nr);
+	area = dynmemmap_link_remove(apart_nr);
 	if (area)
 		WRITE_ONCE(area->marks, area->marks & ~DYNMEMMAP_MARK_WARM);
 	return area;
@@ -198,14 +198,19 @@ static bool area_make_whole(struct dynmemmap_area *area)
 void dynmemmap_make_whole(struct dynmemmap_node *node)
 {
 	struct dynmemmap_area *area, *last = NULL;
-	u32 kept_nr = 0;
+	u32 apart_nr, kept_nr = 0;
 
 	if (!READ_ONCE(node->apart_nr))
 		return;
 	/* Sections may go, and the areas that are kept with them; that may take for ever. */
 	if (!try_get_online_mems())
 		return;
-	while ((area = node_remove_apart(node))) {
+	/* Not what is added meanwhile: that could take for ever, too. */
+	scoped_guard(raw_spinlock_irqsave, &node->lock) {
+		apart_nr = node->apart_nr;
+		WRITE_ONCE(node->apart_nr, 0);
+	}
+	while ((area = node_remove_apart(node, &apart_nr))) {
 		if (!area_make_whole(area)) {
 			guard(raw_spinlock_irqsave)(&node->lock);
 			if (dynmemmap_link_add(area, &kept_nr))
