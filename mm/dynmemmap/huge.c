@@ -399,5 +399,10 @@ bool __dynmemmap_vma_populate(struct vm_area_struct *vma, unsigned long addr)
 	/* No page fault may have another huge page there until it is cut. */
 	vma_start_write(vma);
 	pmd = mm_find_pmd(vma->vm_mm, addr);
-	return !pmd || pmd_populate_folio(vma, pmd, GFP_KERNEL);
+	if (!pmd)
+		return true;
+	/* One that is being migrated: where it goes it is as it was. */
+	while (pmd_is_migration_entry(pmdp_get_lockless(pmd)))
+		pmd_migration_entry_wait(vma->vm_mm, pmd);
+	return pmd_populate_folio(vma, pmd, GFP_KERNEL);
 }
