@@ -147,6 +147,9 @@ static bool area_populate_online(struct dynmemmap_area *area)
 				      GFP_KERNEL | __GFP_RETRY_MAYFAIL) &&
 	      dynmemmap_populate(area, "online")))
 		return false;
+	/* Somebody has read its struct pages while the stock was empty. */
+	if (dynmemmap_vmemmap_is_self_hosted(area))
+		return false;
 	dynmemmap_set_owner(area, DYNMEMMAP_KERNEL);
 	return true;
 }
