@@ -333,9 +333,7 @@ static noinline bool area_populate(struct dynmemmap_area *area, u8 wanted, bool 
 		    !dynmemmap_stock_provide(dynmemmap_area_node(area), 1, gfp))
 			return false;
 		/* If others have taken the frames meanwhile, there are more. */
-		if (huge && state == DYNMEMMAP_IDLE)
-			dynmemmap_populate_huge(area, "device");
-		else
+		if (!(huge && state == DYNMEMMAP_IDLE && dynmemmap_populate_huge(area, "device")))
 			dynmemmap_populate_some(area, wanted, "device");
 	}
 	return true;

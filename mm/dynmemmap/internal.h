@@ -154,6 +154,12 @@ struct dynmemmap_donor {
 
 struct dev_pagemap;
 
+/* Does a frame of the stock belong to a donor? */
+static inline bool dynmemmap_frame_has_donor(const struct page *frame)
+{
+	return page_private(frame);
+}
+
 /**
  * struct dynmemmap_area - the permanent struct page of an area
  * @pool_list:	in dynmemmap_pool.areas or .cached, or in the private list of whoever

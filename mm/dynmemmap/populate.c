@@ -88,10 +88,12 @@ void dynmemmap_populate_with(struct dynmemmap_area *area, struct page **frames,
 	scoped_guard(raw_spinlock_irqsave, &node->lock) {
 		/*
 		 * Its section may have gone, with the page tables, or has come online; or
-		 * a huge folio has the area that somebody has looked at without holding it.
+		 * folios that share tails have the area that somebody has looked at without
+		 * holding it.
 		 */
 		if (!dynmemmap_area_exists(area) || area->zone != zone ||
-		    area->state == DYNMEMMAP_HUGE)
+		    area->state == DYNMEMMAP_HUGE ||
+		    (area->owner != DYNMEMMAP_DEVICE && area->state != DYNMEMMAP_IDLE))
 			break;
 		was_idle = area_map(area, frames);
 	}
@@ -161,7 +163,7 @@ bool dynmemmap_populate_some(struct dynmemmap_area *area, u8 wanted, const char 
 /*
  * The shared tail of folios of @order in the zone of an area, made when it is needed for
  * the first time.
- * Return: NULL if stock and pools are empty.
+ * Return: NULL if there is no frame for it now.
  */
 static struct page *area_tail(struct dynmemmap_area *area, unsigned int order)
 {
@@ -177,7 +179,8 @@ static struct page *area_tail(struct dynmemmap_area *area, unsigned int order)
 		return NULL;
 	dynmemmap_vmemmap_fill_tail(zone, order, frames[0]);
 	scoped_guard(raw_spinlock_irqsave, &node->lock) {
-		if (*tail)
+		/* It stays for ever, and memory that has a donor may have to go offline. */
+		if (*tail || dynmemmap_frame_has_donor(frames[0]))
 			break;
 		/* What it holds, before others use it. */
 		smp_store_release(tail, frames[0]);
@@ -496,13 +499,15 @@ bool dynmemmap_populate_folio_tails(struct folio *folio, gfp_t gfp, const char *
  */
 static struct page *self_host_table(struct dynmemmap_area *area)
 {
-	struct page *frame;
+	struct page *frames[DYNMEMMAP_POPULATE_NR_FRAMES] = {};
+	struct page **table = &frames[DYNMEMMAP_TABLE_FRAME];
 
 	if (!dynmemmap_vmemmap_needs_table(area))
 		return NULL;
-	if (dynmemmap_stock_take(&dynmemmap_area_node(area)->stock, 1, 0, &frame))
-		return frame;
-	return dynmemmap_area_page(area, DYNMEMMAP_TABLE_FRAME);
+	if (!dynmemmap_stock_take(&dynmemmap_area_node(area)->stock, 1, 0, table))
+		return dynmemmap_area_page(area, DYNMEMMAP_TABLE_FRAME);
+	dynmemmap_vmemmap_note(area, frames);
+	return *table;
 }
 
 /**
