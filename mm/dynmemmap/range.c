@@ -41,6 +41,8 @@ bool dynmemmap_may_take_back(void)
  */
 struct dynmemmap_area *dynmemmap_next_area(unsigned long *pfn, unsigned long end_pfn)
 {
+	/* There are none above, and the page frame number would wrap around. */
+	end_pfn = min(end_pfn, section_nr_to_pfn(NR_MEM_SECTIONS));
 	while (*pfn < end_pfn) {
 		struct dynmemmap_area *area = dynmemmap_area_of(*pfn);
 
@@ -222,8 +224,7 @@ void dynmemmap_compact_end(void)
 void __dynmemmap_range_get(unsigned long start_pfn, unsigned long end_pfn)
 {
 	range_hold();
-	if (start_pfn < end_pfn)
-		range_lend(start_pfn, end_pfn, true);
+	range_lend(start_pfn, end_pfn, true);
 }
 EXPORT_SYMBOL_GPL(__dynmemmap_range_get);
 

@@ -54,6 +54,14 @@ fails "$cached" 3
 expect "its area waits no longer" "$(dm cached_areas)" -eq $((number - 1))
 echo "$keep" >"$DM/keep_areas"
 
+# Page frames that there are none of; the first are the last area that a number can name.
+for pfn in 0xfffffffffffffe00 0xfffffffffffffffe 0xffffffffffffffff 0x10000000000000; do
+	expect_refusal "pfn $pfn does not fail" $hwpoison/corrupt-pfn $pfn \
+		"No such device or address"
+	expect_refusal "pfn $pfn is not good again" $hwpoison/unpoison-pfn $pfn \
+		"Input/output error"
+done
+
 # Everything that can be had is used: not these.
 expect_success "most memory is filled" hold_start some 700
 expect_success "it keeps its contents" hold_check some

@@ -70,6 +70,15 @@ expect_failure()	# NAME COMMAND...
 	fi
 }
 
+# A file that refuses what is written to it, with an error.
+expect_refusal()	# NAME FILE VALUE ERROR
+{
+	local answer
+
+	answer=$( (echo "$3" >"$2") 2>&1 )
+	expect "$1" "${answer##*: }" = "$4"
+}
+
 # A comparison by test(1): expect 'memory is there' "$kib" -gt 1000
 expect()	# NAME EXPRESSION...
 {
