@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Whole again: a huge folio whose tails nobody needs shares them once more. Those of
- * hugetlb do from the beginning; one of a process that was mapped by PTEs, or that
- * somebody had a range of, does when that is over.
+ * hugetlb do from the beginning; one that was mapped by PTEs, or that somebody had a range
+ * of, does when that is over.
  */
 #include <linux/hugetlb.h>
 #include <linux/memory_hotplug.h>
@@ -78,7 +78,9 @@ static bool folio_may_share_tails(struct folio *folio)
 /* Is it mapped, and by PMDs only, and not about to go? Nobody else but the caller has it. */
 static bool folio_is_whole(struct folio *folio)
 {
-	return folio_test_anon(folio) && !folio_test_ksm(folio) && !folio_test_swapcache(folio) &&
+	/* As compaction does, leave alone what is locked into memory. */
+	return !folio_test_mlocked(folio) && !folio_test_unevictable(folio) &&
+	       folio_test_anon(folio) && !folio_test_ksm(folio) && !folio_test_swapcache(folio) &&
 	       folio_mapped(folio) && folio_mapcount(folio) == folio_entire_mapcount(folio) &&
 	       folio_ref_count(folio) == folio_expected_ref_count(folio) + 1;
 }
@@ -109,6 +111,18 @@ static bool anon_folio_make_whole(struct folio *folio)
 	return shared;
 }
 
+/* One whose tails nobody writes to without its lock, or a range. */
+static bool locked_folio_make_whole(struct folio *folio)
+{
+	bool shared;
+
+	if (!mutex_trylock(&dynmemmap_take_back_mutex))
+		return false;
+	shared = dynmemmap_may_take_back() && dynmemmap_unpopulate_folio_tails(folio, "whole");
+	mutex_unlock(&dynmemmap_take_back_mutex);
+	return shared;
+}
+
 /*
  * The mappings of one of a file write to no tail, if pages do not count them; and a split,
  * which does, has to have the lock. Who has a reference may: drivers change how pages of
@@ -116,21 +130,17 @@ static bool anon_folio_make_whole(struct folio *folio)
  */
 static bool file_folio_make_whole(struct folio *folio)
 {
-	bool shared;
-
-	if (folio_ref_count(folio) != folio_expected_ref_count(folio) + 1 ||
-	    !mutex_trylock(&dynmemmap_take_back_mutex))
-		return false;
-	shared = dynmemmap_may_take_back() && dynmemmap_unpopulate_folio_tails(folio, "whole");
-	mutex_unlock(&dynmemmap_take_back_mutex);
-	return shared;
+	return folio_ref_count(folio) == folio_expected_ref_count(folio) + 1 &&
+	       locked_folio_make_whole(folio);
 }
 
 /* Return: false if the folio is worth another look later. */
 static bool folio_settle(struct folio *folio)
 {
-	if (folio_test_hugetlb(folio) || is_migrate_cma_folio(folio, folio_pfn(folio)))
+	if (is_migrate_cma_folio(folio, folio_pfn(folio)))
 		return true;
+	if (folio_test_hugetlb(folio))
+		return locked_folio_make_whole(folio);
 	/* It is just about to be used for the first time, or freed. */
 	if (!folio->mapping)
 		return false;

@@ -41,6 +41,23 @@ expect "$(cat $pages/hugepages-2048kB/free_hugepages) of them are free" \
 	"$(cat $pages/hugepages-2048kB/free_hugepages)" -eq 100
 expect_success "other memory is filled" hold_start some 300
 expect_success "they keep their contents" hold_check huge
+
+tails_are_gone()
+{
+	(($(vmstat dynmemmap_unpopulate_tails) > unpopulated))
+}
+
+if dm_on; then
+	# Whoever asks about one of its pages by number has all struct pages for a moment.
+	pfn=$(/usr/bin/python3 -I "$DYNMEMMAP/tests/guest/kpage.py" of "$(hold_pid huge)")
+	populated=$(vmstat dynmemmap_populate_tails)
+	unpopulated=$(vmstat dynmemmap_unpopulate_tails)
+	expect_refusal "pfn $pfn of one was never bad" /sys/kernel/debug/hwpoison/unpoison-pfn \
+		"$pfn" "Device or resource busy"
+	expect "it has got its struct pages" "$(vmstat dynmemmap_populate_tails)" -gt "$populated"
+	expect_success "it gives them back" eventually 60 tails_are_gone
+	expect_success "and keeps its contents" hold_check huge
+fi
 hold_stop huge
 allocate 2048kB 0
 
