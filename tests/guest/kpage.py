@@ -68,7 +68,7 @@ def frame_of(pid):
     with open(f"/proc/{pid}/maps", encoding="ascii") as maps:
         for line in maps:
             start, end = (int(n, 16) for n in line.split()[0].split("-"))
-            if line.split()[4] == "0":
+            if line.split()[4] == "0" or "/anon_hugepage" in line:
                 best = max(best, (end - start, start))
     address = best[1] + best[0] // 2
     with open(f"/proc/{pid}/pagemap", "rb", buffering=0) as pagemap:
