@@ -11,7 +11,7 @@
 # mem: 2G
 # cpus: 4
 # variant: minutes churn.seconds=120
-# variant: hour churn.seconds=2200 --timeout=3600
+# variant: hour churn.seconds=2200 --timeout=7200
 # append: dynamic_memmap=on
 # allow: page allocation failure
 
