@@ -16,8 +16,7 @@
 . "$DYNMEMMAP/tests/guest/lib.sh"
 
 memory=/sys/devices/system/memory
-kinds=(/sys/kernel/debug/fail{slab,_page_alloc})
-times=1000000000
+kinds=(failslab fail_page_alloc)
 
 # How many of a hundred fail, of the processes that want it; of each INTERVALth one.
 fail()	# PERCENT [INTERVAL]
@@ -25,8 +24,17 @@ fail()	# PERCENT [INTERVAL]
 	local kind
 
 	for kind in "${kinds[@]}"; do
-		echo "${2-1}" >"$kind/interval"
-		echo "$1" >"$kind/probability"
+		echo "${2-1}" >"/sys/kernel/debug/$kind/interval"
+		fail_start "$kind" "$1"
+	done
+}
+
+fail_no_more()
+{
+	local kind
+
+	for kind in "${kinds[@]}"; do
+		fail_stop "$kind"
 	done
 }
 
@@ -36,25 +44,15 @@ failing()	# COMMAND
 	bash -c "echo 1 >/proc/self/make-it-fail && $1" 2>/dev/null
 }
 
-nr_failed()
+expect_failed()	# NAME
 {
 	local kind sum=0
 
 	for kind in "${kinds[@]}"; do
-		sum=$((sum + times - $(<"$kind/times")))
+		sum=$((sum + $(nr_failed "$kind")))
 	done
-	echo $sum
-}
-
-# There must have been some since the last time.
-expect_failed()	# NAME
-{
-	local now
-
-	now=$(nr_failed)
-	expect "$1: allocations failed" $((now - failed)) -gt 0
-	note "$((now - failed)) allocations failed"
-	failed=$now
+	expect "$1: allocations failed" $sum -gt 0
+	note "$sum allocations failed"
 }
 
 split_all()
@@ -84,12 +82,9 @@ switch()	# STATE; of all blocks that are not in it
 }
 
 for kind in "${kinds[@]}"; do
-	echo $times >"$kind/times"
-	echo 1 >"$kind/task-filter"
-	echo 0 >"$kind/ignore-gfp-wait"
-	echo 0 >"$kind/verbose"
+	echo 1 >"/sys/kernel/debug/$kind/task-filter"
+	echo 0 >"/sys/kernel/debug/$kind/ignore-gfp-wait"
 done
-failed=0
 mapfile -t blocks < <(blocks)
 total=$(meminfo MemTotal)
 ! dm_on || full=$(dm full_memmap_bytes)
@@ -104,7 +99,7 @@ for percent in 5 50; do
 	for _ in 1 2 3; do
 		failing 'echo 1 >/sys/kernel/debug/split_huge_pages'
 	done
-	fail 0
+	fail_no_more
 	expect_failed "split, $percent %"
 	expect_success "split, $percent %: they keep their contents" hold_check huge
 	expect_success "split, $percent %: the others are split" split_all
@@ -119,7 +114,7 @@ for percent in 2 30; do
 			failing "echo $state >$memory/memory$block/state"
 		done
 	done
-	fail 0
+	fail_no_more
 	expect_failed "offline, $percent %"
 	expect_success "offline, $percent %: all blocks go offline" switch offline
 	expect_success "offline, $percent %: all come online" switch online online_movable
@@ -137,7 +132,7 @@ fail 5
 for _ in {1..5}; do
 	failing "echo dax0.0 >$drivers/kmem/new_id" || failing "echo dax0.0 >$drivers/kmem/bind"
 done
-fail 0
+fail_no_more
 expect_failed "added"
 [[ -d $drivers/kmem/dax0.0 ]] || echo dax0.0 >$drivers/kmem/new_id 2>/dev/null ||
 	echo dax0.0 >$drivers/kmem/bind
@@ -150,7 +145,7 @@ expect_success "start: huge pages are filled" hold_start huge 200 thp
 fail 5 50
 failing 'exec timeout 300 stress-ng --temp-path /tmp --fork 2 --mmap 1 --mmap-bytes 10% \
 	--vm 1 --vm-bytes 10% --mremap 1 --mremap-bytes 10M --timeout 15' >/dev/null
-fail 0
+fail_no_more
 expect_failed "start"
 expect_success "start: huge pages keep their contents" hold_check huge
 expect_success "start: and other memory" hold_check some
