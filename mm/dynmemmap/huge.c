@@ -355,13 +355,18 @@ void __dynmemmap_folio_populate_nofail(struct folio *folio)
 		panic("dynmemmap: no memory for the struct pages of a huge page\n");
 }
 
-/* The folio that a PMD maps, with a reference, if its area is HUGE. */
+/*
+ * The folio that a PMD maps, with a reference, if its area is HUGE.
+ * Return: or NULL; -EAGAIN if it is being migrated, and may be HUGE where it goes.
+ */
 static struct folio *pmd_huge_folio_get(struct vm_area_struct *vma, pmd_t *pmd)
 {
 	struct folio *folio = NULL;
 	spinlock_t *ptl = pmd_lock(vma->vm_mm, pmd);
 
-	if (pmd_present(*pmd) && pmd_trans_huge(*pmd) && !is_huge_zero_pmd(*pmd) &&
+	if (pmd_is_migration_entry(*pmd)) {
+		folio = ERR_PTR(-EAGAIN);
+	} else if (pmd_present(*pmd) && pmd_trans_huge(*pmd) && !is_huge_zero_pmd(*pmd) &&
 	    __dynmemmap_page_is_huge(pmd_page(*pmd))) {
 		folio = pmd_folio(*pmd);
 		folio_get(folio);
@@ -370,13 +375,23 @@ static struct folio *pmd_huge_folio_get(struct vm_area_struct *vma, pmd_t *pmd)
 	return folio;
 }
 
-/* Another folio may be there when one is populated: until there is none to populate. */
-static bool pmd_populate_folio(struct vm_area_struct *vma, pmd_t *pmd, gfp_t gfp)
+/*
+ * Another folio may be there when one is populated: until there is none to populate.
+ * @waits: nobody who migrates it waits for the caller.
+ */
+static bool pmd_populate_folio(struct vm_area_struct *vma, pmd_t *pmd, gfp_t gfp, bool waits)
 {
-	struct folio *folio;
 	bool populated = true;
 
-	while (populated && (folio = pmd_huge_folio_get(vma, pmd))) {
+	while (populated) {
+		struct folio *folio = pmd_huge_folio_get(vma, pmd);
+
+		if (IS_ERR(folio) && waits) {
+			pmd_migration_entry_wait(vma->vm_mm, pmd);
+			continue;
+		}
+		if (IS_ERR_OR_NULL(folio))
+			break;
 		populated = folio_populate(folio, gfp);
 		folio_put(folio);
 	}
@@ -387,7 +402,9 @@ void __dynmemmap_pmd_populate(struct vm_area_struct *vma, pmd_t *pmd)
 {
 	const bool reclaims = current->flags & PF_MEMALLOC;
 
-	pmd_populate_folio(vma, pmd, reclaims ? DYNMEMMAP_GFP_NOFAIL : GFP_KERNEL | __GFP_NOFAIL);
+	/* The folio that is migrated may be the caller's. */
+	pmd_populate_folio(vma, pmd, reclaims ? DYNMEMMAP_GFP_NOFAIL : GFP_KERNEL | __GFP_NOFAIL,
+			   false);
 }
 
 bool __dynmemmap_vma_populate(struct vm_area_struct *vma, unsigned long addr)
@@ -399,10 +416,5 @@ bool __dynmemmap_vma_populate(struct vm_area_struct *vma, unsigned long addr)
 	/* No page fault may have another huge page there until it is cut. */
 	vma_start_write(vma);
 	pmd = mm_find_pmd(vma->vm_mm, addr);
-	if (!pmd)
-		return true;
-	/* One that is being migrated: where it goes it is as it was. */
-	while (pmd_is_migration_entry(pmdp_get_lockless(pmd)))
-		pmd_migration_entry_wait(vma->vm_mm, pmd);
-	return pmd_populate_folio(vma, pmd, GFP_KERNEL);
+	return !pmd || pmd_populate_folio(vma, pmd, GFP_KERNEL, true);
 }
