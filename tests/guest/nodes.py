@@ -9,6 +9,7 @@ usage: nodes.py [--files STATE] ACTION...
   move-parts    while they are mapped by PTEs
   move-shared   while a child has some of it mapped by PTEs
   move-forked   while a child has written to some of it
+  move-cut      while their mapping is cut, again and again
   move-files    a memfd; its areas are STATE (huge, split, none) while it is whole
   balance       by NUMA balancing: who reads it runs on the other node
   balance-parts the same while they are mapped by PTEs
@@ -22,13 +23,16 @@ how.
 """
 
 import ctypes
+import itertools
 import mmap
 import os
 import sys
+import threading
 
 from areas import LOOKS, Areas, maps_whole, put
-from huge import PAGE, PAGES, PROT_READ, PROT_RW, Memory, protect, vmstat
-from libc import HUGE, LIBC, call, in_child, map_areas, must, start
+from huge import (MADV_HUGEPAGE, MAP_PRIVATE_ANONYMOUS, PAGE, PAGES, PROT_READ, PROT_RW, Memory,
+                  protect, vmstat)
+from libc import HUGE, LIBC, MAP_FIXED, call, in_child, map_areas, must, start
 
 MIGRATE_PAGES, MOVE_PAGES = 256, 279
 MPOL_MF_MOVE, MPOL_MF_MOVE_ALL = 2, 4
@@ -37,6 +41,7 @@ AREAS = 12
 FEW = 5
 # So often something is tried that takes some time.
 TRIES = 1500
+CUTS = 25
 LIBC.syscall.restype = ctypes.c_long
 
 
@@ -54,16 +59,22 @@ def run_on(node):
     os.sched_setaffinity(0, cpus & os.sched_getaffinity(1))
 
 
-def move_pages(addresses, node=None, flags=MPOL_MF_MOVE):
-    """Where each is then, or a negative error number."""
+def try_move_pages(addresses, node=None, flags=MPOL_MF_MOVE):
+    """How many are not moved; and where each is then, or a negative error number."""
     nr = len(addresses)
     pages = (ctypes.c_void_p * nr)(*addresses)
     nodes = (ctypes.c_int * nr)(*[node] * nr) if node is not None else None
     status = (ctypes.c_int * nr)()
-    must(call("syscall", MOVE_PAGES, 0, nr, ctypes.addressof(pages),
-              ctypes.addressof(nodes) if nodes else 0, ctypes.addressof(status), flags) == 0,
-         "move_pages() did not move all")
-    return list(status)
+    left = call("syscall", MOVE_PAGES, 0, nr, ctypes.addressof(pages),
+                ctypes.addressof(nodes) if nodes else 0, ctypes.addressof(status), flags)
+    return left, list(status)
+
+
+def move_pages(addresses, node=None, flags=MPOL_MF_MOVE):
+    """All of them; where each is then, or a negative error number."""
+    left, places = try_move_pages(addresses, node, flags)
+    must(left == 0, "move_pages() did not move all")
+    return places
 
 
 class Nodes:
@@ -109,6 +120,12 @@ class Folios(Memory):
         places = set(move_pages(list(range(self.base, self.base + self.size, PAGE))))
         must(places == {node}, f"it is on nodes {places}")
         self.verify()
+
+    def renew(self, seed):
+        """Others, in their place."""
+        call("mmap", self.base, self.size, PROT_RW, MAP_PRIVATE_ANONYMOUS | MAP_FIXED, -1, 0)
+        call("madvise", self.base, self.size, MADV_HUGEPAGE)
+        self.fill(seed)
 
     def move(self, node, state, flags=MPOL_MF_MOVE, page=0):
         places = move_pages([head + page * PAGE for head in self.heads()], node, flags)
@@ -180,6 +197,24 @@ def move_forked(memory):
     for page in memory.each_middle():
         memory.write(page + 1, 56)
     child.end()
+
+
+def move_cut(memory):
+    def move_to_and_fro():
+        for node in itertools.cycle((1, 0)):
+            if done.is_set():
+                break
+            try_move_pages(list(memory.heads()), node)
+    done = threading.Event()
+    mover = threading.Thread(target=move_to_and_fro)
+    mover.start()
+    try:
+        for seed in range(CUTS):
+            memory.renew(seed)
+            protect(memory)
+    finally:
+        done.set()
+        mover.join()
 
 
 def balance(memory):
@@ -279,8 +314,8 @@ def commute(pid):
 
 
 ACTIONS = {function.__name__.replace("_", "-"): function for function in (
-    move, move_parts, move_shared, move_forked, balance, balance_parts, demote, demote_parts,
-    promote)}
+    move, move_parts, move_shared, move_forked, move_cut, balance, balance_parts, demote,
+    demote_parts, promote)}
 
 
 def run_action(name, state):

@@ -46,6 +46,15 @@ hold_stop some
 for action in move move-parts move-shared move-forked move-files; do
 	expect_success "$action" "$nodes" --files "$state" $action
 done
+# Who cuts waits until they have been moved: nobody populates with page tables locked.
+tracing=/sys/kernel/tracing
+! dm_on || echo stacktrace >$tracing/events/dynmemmap/dynmemmap_populate_tails/trigger
+expect_success "move-cut" "$nodes" move-cut
+if dm_on; then
+	expect "they were populated when they were cut" "$(grep -c __split_vma $tracing/trace)" -gt 20
+	expect "and none when it came back" "$(grep -c remove_migration_pte $tracing/trace)" -eq 0
+	echo '!stacktrace' >$tracing/events/dynmemmap/dynmemmap_populate_tails/trigger
+fi
 
 for file in scan_delay_ms scan_period_min_ms; do
 	echo 20 >$balancing/$file
