@@ -35,8 +35,10 @@ if huge_files; then
 	frames=$(($(frames_in_use) - frames - 8 * others))
 	note "$frames vmemmap pages more for 16 huge pages, $others areas more"
 	expect "they are in areas of small pages now" "$others" -ge -2
-	# But for page tables of struct pages.
-	expect "four vmemmap pages of eight were populated, at most" "$frames" -le $((3 * 16 + 4))
+	# But for page tables of struct pages. A hole that ends in the middle has the kernel split
+	# the other half as well, which takes two more.
+	expect "four vmemmap pages of eight were populated, or six, at most" "$frames" -le \
+		$((8 * 3 + 8 * 5 + 4))
 fi
 expect_success "more are taken out of the pieces" parts again
 for seed in 1 2 3; do
