@@ -154,10 +154,10 @@ struct dynmemmap_donor {
 
 struct dev_pagemap;
 
-/* Does a frame of the stock belong to a donor? */
-static inline bool dynmemmap_frame_has_donor(const struct page *frame)
+/* The donor that a frame of the stock belongs to, or NULL. */
+static inline struct dynmemmap_donor *dynmemmap_frame_donor(const struct page *frame)
 {
-	return page_private(frame);
+	return (struct dynmemmap_donor *)page_private(frame);
 }
 
 /**

@@ -56,7 +56,7 @@ bool dynmemmap_frame_is_movable(struct page *page)
 static bool area_may_have_frame(const struct dynmemmap_area *area, struct page *page)
 {
 	if (READ_ONCE(area->owner) == DYNMEMMAP_STOCK)
-		return page_private(page) == (unsigned long)&area->donor && !PageHWPoison(page);
+		return dynmemmap_frame_donor(page) == &area->donor && !PageHWPoison(page);
 	return page_may_be_frame(page);
 }
 

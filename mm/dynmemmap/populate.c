@@ -180,7 +180,7 @@ static struct page *area_tail(struct dynmemmap_area *area, unsigned int order)
 	dynmemmap_vmemmap_fill_tail(zone, order, frames[0]);
 	scoped_guard(raw_spinlock_irqsave, &node->lock) {
 		/* It stays for ever, and memory that has a donor may have to go offline. */
-		if (*tail || dynmemmap_frame_has_donor(frames[0]))
+		if (*tail || dynmemmap_frame_donor(frames[0]))
 			break;
 		/* What it holds, before others use it. */
 		smp_store_release(tail, frames[0]);

@@ -167,7 +167,7 @@ bool dynmemmap_stock_take(struct dynmemmap_stock *stock, unsigned int nr_frames,
  */
 void dynmemmap_stock_put(struct dynmemmap_stock *stock, struct page *frame)
 {
-	struct dynmemmap_donor *donor = (struct dynmemmap_donor *)page_private(frame);
+	struct dynmemmap_donor *donor = dynmemmap_frame_donor(frame);
 
 	if (donor) {
 		list_add(&frame->lru, &donor->free_frames);
