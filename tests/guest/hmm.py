@@ -21,8 +21,8 @@ import sys
 import time
 
 import huge
-from huge import (MADV_COLLAPSE, MAP_FIXED, MAP_PRIVATE_ANONYMOUS, PAGE, PAGES, PROT_READ, PROT_RW,
-                  Memory, ask_driver, becomes_true, page_content)
+from huge import (MADV_COLLAPSE, MAP_PRIVATE_ANONYMOUS, PAGE, PAGES, PROT_READ, PROT_RW, Memory,
+                  ask_driver, becomes_true, page_content)
 from libc import (HUGE, call, call_once, error_of, figure, in_child, is_dynamic, must, run_each,
                   start)
 
@@ -210,17 +210,14 @@ def holes(memory, device):
     memory.free()
     for read in False, True:
         # In the place of the other, for which the device knows it.
-        call("mmap", memory.base, memory.size, PROT_RW, MAP_PRIVATE_ANONYMOUS | MAP_FIXED, -1, 0)
-        call("madvise", memory.base, memory.size, huge.MADV_HUGEPAGE)
-        memory.seeds = [0] * len(memory.seeds)
+        memory.map_all_anew()
         if read:
             memory.verify(memory.each_middle())
         device.take_all()
         memory.verify()
         memory.expect_huge(memory.areas, "holes have come back")
         call("munmap", memory.base, memory.size)
-    call("mmap", memory.base, memory.size, PROT_RW, MAP_PRIVATE_ANONYMOUS | MAP_FIXED, -1, 0)
-    call("madvise", memory.base, memory.size, huge.MADV_HUGEPAGE)
+    memory.map_all_anew()
     memory.fill(4)
 
 

@@ -104,6 +104,9 @@ class Memory:
         self.counted = counted and os.path.exists(DM)
         room = call("mmap", 0, self.size + HUGE, 0, MAP_PRIVATE_ANONYMOUS, -1, 0)
         self.base = (room + HUGE - 1) // HUGE * HUGE
+        self.map_all_anew()
+
+    def map_all_anew(self):
         call("mmap", self.base, self.size, PROT_RW, MAP_PRIVATE_ANONYMOUS | MAP_FIXED, -1, 0)
         call("madvise", self.base, self.size, MADV_HUGEPAGE)
         self.seeds = [0] * (self.size // PAGE)

@@ -70,13 +70,18 @@ expect_failure()	# NAME COMMAND...
 	fi
 }
 
-# A file that refuses what is written to it, with an error.
+# Why a file refuses what is written to it, as text; nothing if it does not.
+write_error()	# FILE VALUE
+{
+	local said
+
+	said=$( (echo "$2" >"$1") 2>&1)
+	echo "${said##*: }"
+}
+
 expect_refusal()	# NAME FILE VALUE ERROR
 {
-	local answer
-
-	answer=$( (echo "$3" >"$2") 2>&1 )
-	expect "$1" "${answer##*: }" = "$4"
+	expect "$1" "$(write_error "$2" "$3")" = "$4"
 }
 
 # A comparison by test(1): expect 'memory is there' "$kib" -gt 1000
@@ -567,10 +572,7 @@ zram_swap_end()
 # What is said when a block of memory is to go offline, and stays.
 why_not_offline()	# BLOCK
 {
-	local said
-
-	said=$( (echo offline >"/sys/devices/system/memory/memory$1/state") 2>&1)
-	echo "${said##*: }"
+	write_error "/sys/devices/system/memory/memory$1/state" offline
 }
 
 # Persistent memory that file systems can map, with its struct pages in RAM.

@@ -30,9 +30,8 @@ import sys
 import threading
 
 from areas import LOOKS, Areas, maps_whole, put
-from huge import (MADV_HUGEPAGE, MAP_PRIVATE_ANONYMOUS, PAGE, PAGES, PROT_READ, PROT_RW, Memory,
-                  protect, vmstat)
-from libc import HUGE, LIBC, MAP_FIXED, call, in_child, map_areas, must, start
+from huge import PAGE, PAGES, PROT_READ, PROT_RW, Memory, protect, vmstat
+from libc import HUGE, LIBC, call, in_child, map_areas, must, run_each, start
 
 MIGRATE_PAGES, MOVE_PAGES = 256, 279
 MPOL_MF_MOVE, MPOL_MF_MOVE_ALL = 2, 4
@@ -121,12 +120,6 @@ class Folios(Memory):
         must(places == {node}, f"it is on nodes {places}")
         self.verify()
 
-    def renew(self, seed):
-        """Others, in their place."""
-        call("mmap", self.base, self.size, PROT_RW, MAP_PRIVATE_ANONYMOUS | MAP_FIXED, -1, 0)
-        call("madvise", self.base, self.size, MADV_HUGEPAGE)
-        self.fill(seed)
-
     def move(self, node, state, flags=MPOL_MF_MOVE, page=0):
         places = move_pages([head + page * PAGE for head in self.heads()], node, flags)
         must(places == [node] * AREAS, f"it is moved to {places}")
@@ -210,7 +203,8 @@ def move_cut(memory):
     mover.start()
     try:
         for seed in range(CUTS):
-            memory.renew(seed)
+            memory.map_all_anew()
+            memory.fill(seed)
             protect(memory)
     finally:
         done.set()
@@ -332,15 +326,11 @@ def main():
     names, state = sys.argv[1:], None
     if names[0] == "commute":
         print(f"{commute(int(names[1]))} trips")
-        return
+        return 0
     if names[0] == "--files":
         state, names = names[1], names[2:]
-    for name in names:
-        try:
-            run_action(name, state)
-        except (AssertionError, OSError) as error:
-            sys.exit(f"{name}: {error}")
+    return run_each(lambda name: run_action(name, state), names)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

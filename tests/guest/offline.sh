@@ -50,10 +50,10 @@ for block in "${gone[@]}"; do
 	expect "block $block is offline" "$(state "$block")" = offline
 done
 # The errors are those of stock.
-pfn=$((gone[0] * (block_kib >> 2)))
-expect_refusal "it cannot be taken out of use" $memory/soft_offline_page $((pfn << 12)) \
+address=$((gone[0] * block_kib << 10))
+expect_refusal "it cannot be taken out of use" $memory/soft_offline_page $address \
 	"Input/output error"
-expect_refusal "its memory does not fail" $memory/hard_offline_page $((pfn << 12)) \
+expect_refusal "its memory does not fail" $memory/hard_offline_page $address \
 	"No such device or address"
 expect_success "most of the other memory is filled" hold_start some 800
 expect_success "it keeps its contents" hold_check some
