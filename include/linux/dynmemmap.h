@@ -24,6 +24,7 @@ struct dev_pagemap;
 struct dynmemmap_area;
 struct page;
 struct pt_regs;
+struct vm_fault;
 struct zone;
 
 #ifdef CONFIG_DYNAMIC_MEMMAP
@@ -113,8 +114,8 @@ static inline bool dynmemmap_can_lend(struct zone *zone, unsigned int order)
 /* Order of the folios that a HUGE area serves. */
 #define DYNMEMMAP_HUGE_ORDER		(PMD_SHIFT - PAGE_SHIFT)
 /*
- * Order of the smallest folios whose tails may be shared: those of files that a huge one
- * was split into, if nobody counts the mappings of each page.
+ * Order of the smallest folios whose tails may be shared: those that a huge one was split
+ * into, if nobody counts the mappings of each page.
  */
 #define DYNMEMMAP_SHARED_MIN_ORDER	\
 	(IS_ENABLED(CONFIG_NO_PAGE_MAPCOUNT) ? 7 : DYNMEMMAP_HUGE_ORDER)
@@ -246,13 +247,13 @@ static inline bool dynmemmap_folio_populate(struct folio *folio, gfp_t gfp)
 void __dynmemmap_split_end(struct folio *folio, const struct folio *end);
 
 /**
- * dynmemmap_split_end() - a folio of a file has been split
+ * dynmemmap_split_end() - a folio has been split
  * @folio: the first of the folios that it has become
  * @end: the folio after the last
  * @order: its order before
  *
- * Context: process context, interrupts enabled; the folios are locked, and the caller
- * has a reference to each.
+ * Context: process context, interrupts enabled; the folios are locked and not mapped, and
+ * the caller has a reference to each.
  */
 static inline void dynmemmap_split_end(struct folio *folio, const struct folio *end,
 				       unsigned int order)
@@ -261,6 +262,27 @@ static inline void dynmemmap_split_end(struct folio *folio, const struct folio *
 	    order <= DYNMEMMAP_HUGE_ORDER)
 		__dynmemmap_split_end(folio, end);
 }
+
+bool __dynmemmap_part_is_shared(struct folio *folio);
+
+/**
+ * dynmemmap_part_is_shared() - can a page of a part not be marked as exclusive?
+ * @folio: any folio that somebody maps, or is about to map
+ *
+ * The parts that a folio of a process is split into share tails. Their pages are mapped as
+ * if there had been a child that has them, too, until somebody writes to one.
+ *
+ * Context: any. No part shares tails again while it is mapped.
+ * Return: true if it is such a part.
+ */
+static inline bool dynmemmap_part_is_shared(struct folio *folio)
+{
+	return dynmemmap_enabled() && folio_order(folio) >= DYNMEMMAP_SHARED_MIN_ORDER &&
+	       folio_order(folio) < DYNMEMMAP_HUGE_ORDER && folio_test_anon(folio) &&
+	       __dynmemmap_part_is_shared(folio);
+}
+
+bool dynmemmap_wp_populate(struct vm_fault *vmf, struct folio *folio);
 
 /**
  * dynmemmap_folio_unpopulate() - let a folio share its tails with others
@@ -1003,6 +1025,13 @@ static inline bool dynmemmap_folio_unpopulate(struct folio *folio) { return fals
 static inline void dynmemmap_split_end(struct folio *folio, const struct folio *end,
 				       unsigned int order)
 {
+}
+
+static inline bool dynmemmap_part_is_shared(struct folio *folio) { return false; }
+
+static inline bool dynmemmap_wp_populate(struct vm_fault *vmf, struct folio *folio)
+{
+	return true;
 }
 
 static inline bool dynmemmap_folio_cache(struct folio *folio, gfp_t gfp) { return true; }

@@ -269,6 +269,7 @@ bool dynmemmap_populate(struct dynmemmap_area *area, const char *reason);
 bool dynmemmap_populate_some(struct dynmemmap_area *area, u8 wanted, const char *reason);
 bool dynmemmap_populate_huge(struct dynmemmap_area *area, const char *reason);
 bool dynmemmap_populate_tails(struct dynmemmap_area *area, gfp_t gfp, const char *reason);
+bool dynmemmap_folio_has_own_tails(struct folio *folio);
 bool dynmemmap_populate_folio_tails(struct folio *folio, gfp_t gfp, const char *reason);
 bool dynmemmap_folio_may_share_tails(struct folio *folio);
 bool dynmemmap_unpopulate_folio_tails(struct folio *folio, const char *reason);

@@ -138,6 +138,8 @@ void dynmemmap_prepare_tails(struct page *page, unsigned int order)
 	struct page *tail = page + BIT(DYNMEMMAP_HUGE_PREP_ORDER);
 
 	for (; tail < page + BIT(order); tail++) {
+		/* Some may have been exclusive before they were those of a part. */
+		tail->flags.f &= ~PAGE_FLAGS_CHECK_AT_PREP;
 		tail->mapping = NULL;
 		clear_compound_head(tail);
 	}

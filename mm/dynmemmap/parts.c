@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Parts: when a huge folio of a file is split, the largest folios that it becomes have
- * vmemmap pages of nothing but tails. They share these with others of their order, as
- * huge folios do, if no mapping writes to them (NO_PAGE_MAPCOUNT).
+ * Parts: when a huge folio is split, the largest folios that it becomes have vmemmap pages
+ * of nothing but tails. They share these with others of their order, as huge folios do, if
+ * pages do not count their mappings (NO_PAGE_MAPCOUNT).
+ *
+ * Of those of a process each page can be marked as exclusive, and that is written to its
+ * struct page. So none of a part that shares its tails is: it is mapped read-only, as after
+ * a fork whose child has gone. The first write finds that, and populates the part.
  *
  * When a part is freed, in a context where no TLB can be flushed, it waits on a list of
  * its zone until its tails have frames of their own. Only then is it free memory.
@@ -14,15 +18,53 @@
 #include "../internal.h"
 #include "../page_alloc.h"
 
+/* The half that a page was not split out of is at one of the two ends. */
+static bool has_parts(struct folio *folio, const struct folio *end)
+{
+	const struct folio *last = page_folio(folio_page(end, -1));
+
+	return max(folio_order(folio), folio_order(last)) >= DYNMEMMAP_PART_MIN_ORDER;
+}
+
 void __dynmemmap_split_end(struct folio *folio, const struct folio *end)
 {
-	if (!compound_info_has_mask() || !mutex_trylock(&dynmemmap_take_back_mutex))
+	if (!compound_info_has_mask() || !has_parts(folio, end) ||
+	    !mutex_trylock(&dynmemmap_take_back_mutex))
 		return;
 	if (dynmemmap_may_take_back())
 		for (; folio != end; folio = folio_next(folio))
 			if (folio_order(folio) >= DYNMEMMAP_PART_MIN_ORDER)
 				dynmemmap_unpopulate_folio_tails(folio, "split");
 	mutex_unlock(&dynmemmap_take_back_mutex);
+}
+
+bool __dynmemmap_part_is_shared(struct folio *folio)
+{
+	return !dynmemmap_folio_has_own_tails(folio);
+}
+
+/**
+ * dynmemmap_wp_populate() - have a part in which a page will be marked as exclusive
+ * @vmf:	the fault, of a page that is write-protected
+ * @folio:	a part that shares its tails
+ *
+ * Context: process context; may sleep, with the page table lock let go of meanwhile.
+ * Return: true if its tails can be written; false if the page table has changed, that
+ * lock is not held any more, and the fault is to be taken once more.
+ */
+bool dynmemmap_wp_populate(struct vm_fault *vmf, struct folio *folio)
+	__releases(vmf->ptl)
+{
+	folio_get(folio);
+	pte_unmap_unlock(vmf->pte, vmf->ptl);
+	dynmemmap_populate_folio_tails(folio, GFP_KERNEL | __GFP_NOFAIL, "split");
+	folio_put(folio);
+	vmf->pte = pte_offset_map_lock(vmf->vma->vm_mm, vmf->pmd, vmf->address, &vmf->ptl);
+	if (vmf->pte && pte_same(ptep_get(vmf->pte), vmf->orig_pte))
+		return true;
+	if (vmf->pte)
+		pte_unmap_unlock(vmf->pte, vmf->ptl);
+	return false;
 }
 
 /* Can the tails of a block not be written, by any CPU? */

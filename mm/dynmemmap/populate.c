@@ -428,8 +428,14 @@ static unsigned int folio_nr_areas(struct folio *folio)
 	return DIV_ROUND_UP(folio_nr_pages(folio), DYNMEMMAP_AREA_NR_PAGES);
 }
 
-/* Can all tails of a folio be written, by every CPU? */
-static bool folio_has_own_tails(struct folio *folio)
+/**
+ * dynmemmap_folio_has_own_tails() - can all tails of a folio be written, by every CPU?
+ * @folio:	a folio of DYNMEMMAP_PART_MIN_ORDER or more
+ *
+ * Context: any, takes no lock; the caller has a reference, or maps it.
+ * Return: true if they can.
+ */
+bool dynmemmap_folio_has_own_tails(struct folio *folio)
 {
 	unsigned int i;
 
@@ -469,7 +475,7 @@ bool dynmemmap_populate_folio_tails(struct folio *folio, gfp_t gfp, const char *
 	int unshared = 0;
 	unsigned int i;
 
-	if (folio_has_own_tails(folio))
+	if (dynmemmap_folio_has_own_tails(folio))
 		return true;
 	area = folio_area(folio, 0);
 	if (area && nr_areas > 1 &&

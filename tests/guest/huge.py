@@ -26,11 +26,12 @@ import sys
 import threading
 import time
 
-from libc import (DM, HUGE, LIBC, MAP_FIXED, call, figure, in_child, must, number_in, run_each,
-                  start, vmstat)
+from libc import (DM, HUGE, LIBC, MAP_FIXED, call, figure, files_share_tails, in_child, must,
+                  number_in, run_each, start, vmstat)
 
 PAGE = 4096
 PAGES = HUGE // PAGE
+PAGES_OF_STRUCT_PAGES = PAGES * 64 // PAGE
 AREAS = 6
 PROT_RW, PROT_READ = 3, 1
 MAP_PRIVATE_ANONYMOUS = 0x22
@@ -399,6 +400,10 @@ def killed(memory):
     memory.expect_whole("the child was killed")
 
 
+def split_around(memory, area, size, *order_and_offset):
+    ask_to_split(split_request(os.getpid(), memory.address(area * PAGES), size, *order_and_offset))
+
+
 def folios_after(order=0, offset=-1):
     """What a split leaves of a huge page, in pages: parts that are alike, or that become
     the smaller the nearer OFFSET is."""
@@ -427,7 +432,7 @@ def split_orders(memory):
         what = f"asked for {case}"
         must(more.folios(area) == [PAGES], f"{what}: it was no huge page")
         # The one that the first page is in, or the smaller folios would be split, too.
-        ask_to_split(split_request(os.getpid(), more.address(area * PAGES), PAGE, *case))
+        split_around(more, area, PAGE, *case)
         memory.expect_huge(memory.areas + more.areas - area - 1, what)
         sizes = more.folios(area)
         must(sizes == folios_after(*case), f"{what}: there are folios of {sizes}")
@@ -441,6 +446,63 @@ def split_orders(memory):
         # Some stay with the allocator, and those of others come and go.
         must(becomes_true(lambda: figure("areas_split") <= split + 8),
              f"{figure('areas_split')} areas are split, not {split} as before")
+
+
+def split_some(memory):
+    """Each huge page around some page, to some order; what is no huge page any more, perhaps."""
+    for area in range(memory.areas):
+        split_around(memory, area, PAGE, random.choice((0, 0, 2, 5, 7, 8)),
+                     random.randrange(-1, PAGES))
+
+
+class VmemmapPages:
+    """Those of the huge pages of some memory, which are HUGE at first, and then all SPLIT."""
+
+    def __init__(self, memory):
+        self.memory = memory
+        self.split, self.frames = self.figures()
+
+    def figures(self):
+        if not self.memory.counted:
+            return 0, 0
+        return figure("areas_split"), figure("stock_frames") - figure("stock_free_frames")
+
+    def expect(self, wanted, what):
+        """So many for each, but for page tables of struct pages."""
+        def count():
+            split, frames = self.figures()
+            others = split - self.split - areas
+            found[0] = frames - self.frames - PAGES_OF_STRUCT_PAGES * others + areas
+            return abs(found[0] - wanted * areas) <= 2
+        areas, found = self.memory.areas, [0]
+        must(not self.memory.counted or becomes_true(count, 50),
+             f"{what}: {found[0]} vmemmap pages for {areas} areas, not {wanted} each")
+
+
+def take_out(memory):
+    """A small page out of the middle of each: what stays in large pieces has few struct pages
+    until it is written to."""
+    few = 4 if files_share_tails() else 8
+    vmemmap = VmemmapPages(memory)
+    for area in range(memory.areas):
+        split_around(memory, area, PAGE, 0, PAGES // 2 - area % 2)
+        must(memory.folios(area) == folios_after(0, PAGES // 2 - area % 2),
+             f"there are folios of {memory.folios(area)}")
+    memory.verify()
+    vmemmap.expect(few, "a small page is taken out")
+    in_child(memory.verify)
+    vmemmap.expect(few, "a child has read")
+
+    def child():
+        for page in range(0, memory.size // PAGE, 3):
+            memory.write(page, 79)
+        memory.verify()
+    in_child(child)
+    memory.verify()
+    for page in range(0, memory.size // PAGE, 5):
+        memory.write(page, 80)
+    memory.verify()
+    vmemmap.expect(8, "all pieces are written to")
 
 
 def bad_requests(memory):
@@ -557,7 +619,7 @@ SPLITTERS = {
     "protect": protect, "unmap": unmap, "discard": discard, "lazy-free": lazy_free,
     "move": move, "lock": lock, "fork-parent-writes": fork_parent_writes,
     "page-out": page_out, "merge": merge, "whole-again": whole_again,
-    "uffd-protect": uffd_protect, "uffd-move": uffd_move,
+    "uffd-protect": uffd_protect, "uffd-move": uffd_move, "take-out": take_out,
 }
 OTHERS = {
     "rest": lambda memory: None, "fork-child-writes": fork_child_writes, "collapse": collapse,
@@ -585,8 +647,9 @@ def churn(seconds, seed):
     random.seed(seed)
     # KSM and swap take their time for each.
     actions = [*SPLITTERS.values(), merge_some, fork_child_writes, fork_child_writes, collapse,
-               collapse, protect, killed, move_whole]
+               collapse, protect, killed, move_whole, split_some]
     actions.remove(merge)
+    actions.remove(take_out)
     end = time.monotonic() + seconds
     rounds = 0
     while time.monotonic() < end:
@@ -670,7 +733,8 @@ class Racer(threading.Thread):
             pass
 
     def split(self, page):
-        ask_to_split(split_request(os.getpid(), self.memory.address(page // PAGES * PAGES), HUGE))
+        split_around(self.memory, page // PAGES, self.random.choice((PAGE, HUGE)),
+                     self.random.choice((0, 0, 3, 7, 8)), self.random.randrange(-1, PAGES))
 
     def fork(self, _):
         """Of a child, only what belongs to this thread is known."""

@@ -49,7 +49,7 @@ fi
 
 for action in rest protect unmap discard lazy-free move move-whole uffd-protect uffd-move \
 	uffd-move-whole lock fork-child-writes fork-parent-writes page-out collapse merge \
-	killed whole-again split-orders bad-input die used-again; do
+	take-out killed whole-again split-orders bad-input die used-again; do
 	expect_success "$action" "$huge" $action
 done
 

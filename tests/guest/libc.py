@@ -123,7 +123,8 @@ def pages_pinned():
 
 @functools.cache
 def files_share_tails():
-    """Huge pages of files, too: where nobody counts the mappings of each page."""
+    """Huge pages of files, too, and the parts of any: where nobody counts the mappings of
+    each page."""
     with open("/proc/config.gz", "rb") as file:
         return b"\nCONFIG_NO_PAGE_MAPCOUNT=y\n" in zlib.decompress(file.read(), zlib.MAX_WBITS | 16)
 

@@ -389,6 +389,17 @@ static struct folio *take_part(struct kunit *test, u8 *shared)
 	return folio;
 }
 
+/* Would a page of a folio be marked as exclusive if it were of a process? */
+static bool part_can_be_exclusive(struct folio *folio)
+{
+	bool can;
+
+	folio->mapping = (struct address_space *)FOLIO_MAPPING_ANON;
+	can = !dynmemmap_part_is_shared(folio);
+	folio->mapping = NULL;
+	return can;
+}
+
 static void part_shares_its_tails(struct kunit *test)
 {
 	u8 shared;
@@ -398,11 +409,15 @@ static void part_shares_its_tails(struct kunit *test)
 
 	KUNIT_EXPECT_EQ(test, area->state, DYNMEMMAP_SPLIT);
 	KUNIT_EXPECT_EQ(test, dynmemmap_area_shared(area), shared);
+	KUNIT_EXPECT_EQ(test, part_can_be_exclusive(folio),
+			!IS_ENABLED(CONFIG_NO_PAGE_MAPCOUNT));
+	KUNIT_EXPECT_FALSE(test, dynmemmap_part_is_shared(folio));
 	expect_folio(test, folio, DYNMEMMAP_AREA_ORDER - 1);
 
 	KUNIT_EXPECT_TRUE(test, dynmemmap_populate_folio_tails(folio, GFP_KERNEL, "test"));
 	KUNIT_EXPECT_EQ(test, area->mapped, DYNMEMMAP_ALL_VMEMMAP_PAGES);
 	KUNIT_EXPECT_EQ(test, area->marks & DYNMEMMAP_MARKS_STALE, 0);
+	KUNIT_EXPECT_TRUE(test, part_can_be_exclusive(folio));
 	expect_folio(test, folio, DYNMEMMAP_AREA_ORDER - 1);
 	for (i = BIT(DYNMEMMAP_HUGE_PREP_ORDER); i < folio_nr_pages(folio); i++) {
 		set_page_private(folio_page(folio, i), i);
