@@ -160,6 +160,21 @@ expect_success "a tree is laid out as soon as there is room" \
 expect "it is patched" "$(cat $checkout/build/tree/file)" = two
 echo three >$checkout/build/tree/file
 refuses "what nobody has committed" 'commit them' $tools/tree
+tree=$checkout/build/tree ours=mm/dynmemmap/Kconfig
+commit=(git -C $tree -c user.name=nobody -c user.email=nobody@localhost commit -qam change)
+expect_success "a commit is written to patches/" eval '"${commit[@]}" && $tools/tree --write'
+expect "it is another patch" "$(wc -l <$checkout/patches/series)" -eq 3
+echo here >>$checkout/Kconfig
+echo four >$tree/file
+expect_success "another is" eval '"${commit[@]}" && $tools/tree --write'
+expect "what has changed here only stays" "$(tail -n 1 $checkout/Kconfig)" = here
+echo there >>$tree/$ours
+"${commit[@]}"
+refuses "what has changed here and there" 'undo one of the two' $tools/tree --write
+expect "that stays, too" "$(tail -n 1 $checkout/Kconfig)" = here
+sed -i '$d' $checkout/Kconfig
+expect_success "what has changed there only is written" $tools/tree --write
+expect_success "to where it lives" cmp $checkout/Kconfig $tree/$ours
 
 disk $checkout/build ro
 refuses "results that cannot be written" 'Read-only' $checkout/tests/run boot:dynamic
