@@ -55,16 +55,18 @@ bool __dynmemmap_part_is_shared(struct folio *folio)
 bool dynmemmap_wp_populate(struct vm_fault *vmf, struct folio *folio)
 	__releases(vmf->ptl)
 {
+	bool same;
+
+	/* It is not split, or another one, until its page table entry keeps it from that. */
 	folio_get(folio);
 	pte_unmap_unlock(vmf->pte, vmf->ptl);
 	dynmemmap_populate_folio_tails(folio, GFP_KERNEL | __GFP_NOFAIL, "split");
-	folio_put(folio);
 	vmf->pte = pte_offset_map_lock(vmf->vma->vm_mm, vmf->pmd, vmf->address, &vmf->ptl);
-	if (vmf->pte && pte_same(ptep_get(vmf->pte), vmf->orig_pte))
-		return true;
-	if (vmf->pte)
+	same = vmf->pte && pte_same(ptep_get(vmf->pte), vmf->orig_pte);
+	if (vmf->pte && !same)
 		pte_unmap_unlock(vmf->pte, vmf->ptl);
-	return false;
+	folio_put(folio);
+	return same;
 }
 
 /* Can the tails of a block not be written, by any CPU? */
