@@ -80,6 +80,17 @@ struct buffer {
 	unsigned long first_idx;
 };
 
+static bool buffer_begin(struct buffer *buffer, unsigned int shift, unsigned long idx)
+{
+	const unsigned long nr_max = ((buffer->end - 1) >> PMD_SHIFT) -
+				     (buffer->addr >> PMD_SHIFT) + 1;
+
+	buffer->heads = kvmalloc_objs(struct page *, nr_max, GFP_KERNEL_ACCOUNT);
+	buffer->folio_shift = shift;
+	buffer->first_idx = idx;
+	return buffer->heads;
+}
+
 /*
  * What comes next has been pinned: keep one pin of its folio. All of its pages belong to
  * the buffer, but for those before its beginning and after its end; and all folios are
@@ -91,12 +102,12 @@ static bool buffer_add(struct buffer *buffer, struct page *page, unsigned long n
 	const unsigned long idx = folio_page_idx(folio, page);
 	const unsigned int shift = folio_shift(folio);
 
+	if (!buffer->heads && !buffer_begin(buffer, shift, idx)) {
+		unpin_user_folio(folio, nr_pages);
+		return false;
+	}
 	if (nr_pages > 1)
 		unpin_user_folio(folio, nr_pages - 1);
-	if (!buffer->nr_folios) {
-		buffer->folio_shift = shift;
-		buffer->first_idx = idx;
-	}
 	buffer->heads[buffer->nr_folios++] = &folio->page;
 	buffer->addr += nr_pages << PAGE_SHIFT;
 	if (shift != buffer->folio_shift || (idx && buffer->nr_folios > 1))
@@ -139,11 +150,6 @@ struct page **__dynmemmap_pin_folios(unsigned long start, size_t size, int *nr_f
 	};
 
 	if (size < PIN_MIN_SIZE)
-		return NULL;
-	buffer.heads = kvmalloc_objs(struct page *,
-				     ((buffer.end - 1) >> PMD_SHIFT) - (start >> PMD_SHIFT) + 1,
-				     GFP_KERNEL_ACCOUNT);
-	if (!buffer.heads)
 		return NULL;
 	if (!buffer_pin(&buffer)) {
 		while (buffer.nr_folios)
