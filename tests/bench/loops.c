@@ -289,12 +289,19 @@ static void setup_register_small(void)
 	setup_ring();
 }
 
-/* As one buffer; to take it back is part of it. */
+/*
+ * As buffers of 2 MiB, for which the kernel's own memory comes from the lists of the CPU: what
+ * the buddy allocator splits and merges depends on what happens to be free. To take them
+ * back is part of it.
+ */
 static void run_register(void)
 {
-	struct iovec buffer = { memory, NR_HUGE * HUGE_BYTES };
+	struct iovec buffers[NR_HUGE];
+	int i;
 
-	if (syscall(SYS_io_uring_register, ring, IORING_REGISTER_BUFFERS, &buffer, 1) ||
+	for (i = 0; i < NR_HUGE; i++)
+		buffers[i] = (struct iovec){ memory + i * HUGE_BYTES, HUGE_BYTES };
+	if (syscall(SYS_io_uring_register, ring, IORING_REGISTER_BUFFERS, buffers, NR_HUGE) ||
 	    syscall(SYS_io_uring_register, ring, IORING_UNREGISTER_BUFFERS, NULL, 0))
 		err(1, "io_uring_register");
 }
