@@ -95,6 +95,11 @@ until_there_is_room()	# DIRECTORY FILES STEP COMMAND...
 	((tries >= 3))
 }
 
+commit_all()	# SUBJECT
+{
+	git -C $tree -c user.name=nobody -c user.email=nobody@localhost commit -qam "$1"
+}
+
 mkdir -p $checkout/tests $bin
 cp -r "$DYNMEMMAP/tools" $checkout/
 cp -r "$DYNMEMMAP"/tests/{run,selftests-mm,config,guest} $checkout/tests/
@@ -161,15 +166,16 @@ expect "it is patched" "$(cat $checkout/build/tree/file)" = two
 echo three >$checkout/build/tree/file
 refuses "what nobody has committed" 'commit them' $tools/tree
 tree=$checkout/build/tree ours=mm/dynmemmap/Kconfig
-commit=(git -C $tree -c user.name=nobody -c user.email=nobody@localhost commit -qam change)
-expect_success "a commit is written to patches/" eval '"${commit[@]}" && $tools/tree --write'
+commit_all commit
+expect_success "a commit is written to patches/" $tools/tree --write
 expect "it is another patch" "$(wc -l <$checkout/patches/series)" -eq 3
 echo here >>$checkout/Kconfig
 echo four >$tree/file
-expect_success "another is" eval '"${commit[@]}" && $tools/tree --write'
+commit_all another
+expect_success "another is" $tools/tree --write
 expect "what has changed here only stays" "$(tail -n 1 $checkout/Kconfig)" = here
 echo there >>$tree/$ours
-"${commit[@]}"
+commit_all third
 refuses "what has changed here and there" 'undo one of the two' $tools/tree --write
 expect "that stays, too" "$(tail -n 1 $checkout/Kconfig)" = here
 sed -i '$d' $checkout/Kconfig
