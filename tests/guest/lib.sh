@@ -281,6 +281,16 @@ expect_memmap_back()	# [SECONDS [KIB]]
 		"areas: $(dm areas_idle) idle, $(dm areas_split) split"
 }
 
+# What is free in whole areas has no struct pages, but for some that are kept in each zone.
+free_areas_are_idle()
+{
+	local free zones
+
+	free=$(awk '{ nr += $(NF - 1) + 2 * $NF } END { print nr }' /proc/buddyinfo)
+	zones=$(wc -l </proc/buddyinfo)
+	((free - $(dm areas_idle) <= $(dm keep_areas) * zones))
+}
+
 # Whether the counts of areas agree with each other, with what has happened, and with
 # the size of memory. One process reads them, because starting one changes them.
 areas_agree()
