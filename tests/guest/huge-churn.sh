@@ -62,8 +62,8 @@ expect_success "swap ends" zram_swap_end
 echo 3 >/proc/sys/vm/drop_caches
 ! dm_on || expect_success "what is free in whole areas has no struct pages" \
 	eventually 60 free_areas_are_idle
-# Kernel memory that is allocated while memory is short comes to lie in ever more areas, on
-# stock as well: how many depends on how long this goes on.
+# Areas that were cut for frames come to hold other memory of the kernel as well: how many
+# that are depends on how long this goes on.
 if dm_on && ((seconds > 600)); then
 	note "memmap: $memmap_before KiB before, now $(memmap_kib)"
 else
