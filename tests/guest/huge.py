@@ -485,9 +485,10 @@ def take_out(memory):
     few = 4 if files_share_tails() else 8
     vmemmap = VmemmapPages(memory)
     for area in range(memory.areas):
-        split_around(memory, area, PAGE, 0, PAGES // 2 - area % 2)
-        must(memory.folios(area) == folios_after(0, PAGES // 2 - area % 2),
-             f"there are folios of {memory.folios(area)}")
+        page = PAGES // 2 - area % 2
+        split_around(memory, area, PAGE, 0, page)
+        sizes = memory.folios(area)
+        must(sizes == folios_after(0, page), f"there are folios of {sizes}")
     memory.verify()
     vmemmap.expect(few, "a small page is taken out")
     in_child(memory.verify)
